@@ -1,0 +1,1 @@
+"""The built-in backends. Load them by name: ``parallelops.load_executor``."""

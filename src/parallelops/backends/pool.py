@@ -1,0 +1,438 @@
+"""The worker pool: one for all kinds of threads.
+
+Work flows one way: ``submit`` takes a slot and puts a future in the ready
+queue; a worker takes it out, runs it and gives the slot back. No lock is
+taken on the way. Each meeting of two threads is a pair of atomic steps in
+which each side first does its own and then looks at the other's:
+
+- submit adds to the queue, then looks for a parked worker; a worker parks,
+  then looks at the queue;
+- submit adds to the queue, then looks whether the pool was closed; shutdown
+  closes, and workers that see it look at the queue once more;
+- a blocked submit stands in line, then looks for a free slot; who gives one
+  back looks at the line afterwards.
+
+So submit can be interrupted anywhere by a signal handler or a finalizer that
+submits, and neither waits for the other.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import logging
+from typing import TYPE_CHECKING, Any
+
+from parallelops import events, waiting
+from parallelops.backends.observed import Observers
+from parallelops.backends.slots import Slots
+from parallelops.backends.worker import Worker
+from parallelops.errors import (
+    ExecutorBroken,
+    ExecutorSaturated,
+    ExecutorShutdown,
+    ShutdownTimeout,
+    WorkerStartError,
+)
+from parallelops.executor import POLICIES, Stats
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from parallelops.backends.options import Options
+    from parallelops.executor import Policy
+    from parallelops.futures import Future
+    from parallelops.runtime import Handle, Lock, Runtime
+
+__all__ = ["Pool"]
+
+_log = logging.getLogger(__name__)
+
+
+class Pool:
+    """What an executor, its workers and its futures share.
+
+    It does not know the executor, so that an executor which nobody holds
+    any more is collected, and closes its pool.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        name: str,
+        options: Options,
+    ) -> None:
+        self.runtime = runtime
+        self.name = name
+        self.options = options
+        self.observers = (
+            Observers(name, runtime, options.observers)
+            if options.observers
+            else None
+        )
+        self.closed: str | None = None  # why
+        self._cause: BaseException | None = None  # of having broken down
+        # Reentrant: a signal handler may submit while it is held.
+        self.lock = runtime.rlock()
+        self.ready: collections.deque[Future[Any]] = collections.deque()
+        self.idle: list[Worker] = []
+        self.line: collections.deque[Lock] = collections.deque()
+        self.seats = Slots(options.max_workers, self.lock)
+        self.slots = Slots(self._capacity(options.max_workers), self.lock)
+        self.take_slot = self.slots.take
+        self.workers: dict[Worker, None] = {}
+        self._handles: list[Handle] = []
+        self._worker_names = map(
+            f"{options.thread_name_prefix or name}_{{}}".format,
+            itertools.count(),
+        )
+        self._counts = collections.Counter[str]()
+
+    def _capacity(self, max_workers: int) -> int | None:
+        max_queue = self.options.max_queue
+        return None if max_queue is None else max_workers + max_queue
+
+    # -- what submit needs when it is not as simple as adding to the queue
+
+    def refuse(self) -> ExecutorShutdown | ExecutorBroken:
+        """The error for a submit after the pool was closed."""
+        text = f"cannot schedule new futures after {self.closed}"
+        if self._cause is None:
+            return ExecutorShutdown(text)
+        error = ExecutorBroken(text)
+        error.__cause__ = self._cause
+        return error
+
+    def make_room(self) -> bool:
+        """No slot was free: get one, as the policy says.
+
+        Returns:
+            True if the caller now holds a slot, False if it is to run the
+            task itself.
+
+        Raises:
+            ExecutorSaturated: the policy is to reject.
+        """
+        policy = self._policy()
+        if policy == "block":
+            party = waiting.party_of(self.runtime)
+            if isinstance(party, Worker) and party.pool is self:
+                # It would wait for itself.
+                policy = "caller_runs"
+        self.count(policy)
+        if self.observers:
+            self.observers.tell(events.Saturated, policy=policy)
+        if policy == "block":
+            self._stand_in_line()
+        elif policy == "reject":
+            raise ExecutorSaturated(self.name, self.slots.number or 0)
+        return policy == "block"
+
+    def _policy(self) -> Policy:
+        policy = self.options.on_saturation
+        if callable(policy):
+            policy = policy(self.stats())
+        if policy not in POLICIES:
+            raise ValueError(
+                f"on_saturation gave {policy!r}; it is to be one of "
+                f"{', '.join(POLICIES)}"
+            )
+        return policy
+
+    def _stand_in_line(self) -> None:
+        permit = self.runtime.lock()
+        permit.acquire()
+        join = self.line.append
+        try:
+            while True:
+                join(permit)
+                # Look only now: who gives a slot back from here on sees us.
+                if self.closed:
+                    raise self.refuse()
+                try:
+                    self.slots.take()
+                except IndexError:
+                    pass
+                else:
+                    return
+                with waiting.for_room(self, self.runtime):
+                    permit.acquire()
+                join = self.line.appendleft  # somebody was faster than us
+        finally:
+            self._leave_line(permit)
+
+    def _leave_line(self, permit: Lock) -> None:
+        try:
+            self.line.remove(permit)
+        except ValueError:
+            # We were let in, and need it no more: let in the next.
+            if self.slots.left:
+                self.admit()
+
+    def admit(self) -> None:
+        """A slot is free: let the first of the line try for it."""
+        try:
+            self.line.popleft().release()
+        except IndexError:
+            pass
+
+    def wake_or_hire(self) -> None:
+        """Work was added: see to it that somebody comes for it.
+
+        Raises:
+            WorkerStartError: nobody can.
+        """
+        if self.idle and self.wake():
+            return
+        try:
+            self.seats.take()
+        except IndexError:
+            return  # all are there, and one of them will come
+        with self.lock:
+            worker = Worker(self, next(self._worker_names))
+            self.workers[worker] = None
+            try:
+                handle = self.runtime.spawn(worker.work, name=worker.name)
+            except BaseException as error:
+                del self.workers[worker]
+                self.seats.give(0)
+                if not isinstance(error, Exception):
+                    raise
+                if not self.workers:
+                    raise WorkerStartError(
+                        f"{self.name} cannot start a worker: {error}"
+                    ) from error
+                _log.warning(
+                    "%s: cannot start one more worker than %d: %s",
+                    self.name,
+                    len(self.workers),
+                    error,
+                )
+                return
+            if len(self._handles) > 2 * (self.seats.number or 0):
+                self._handles = [h for h in self._handles if h.is_alive()]
+            self._handles.append(handle)
+
+    def wake(self) -> bool:
+        """Wake one idle worker, if there is one."""
+        try:
+            worker = self.idle.pop()
+        except IndexError:
+            return False
+        worker.permit.release()
+        return True
+
+    def take_back(self, future: Future[Any]) -> bool:
+        """Undo a submit; False if the task has begun."""
+        if not future.revoke():
+            return False
+        self._remove(future)
+        return True
+
+    def _remove(self, future: Future[Any]) -> None:
+        try:
+            self.ready.remove(future)
+        except ValueError:
+            pass  # a worker has it in hand, and will see
+        self.give_slot()
+
+    def give_slot(self) -> None:
+        self.slots.give(0)
+        if self.line:
+            self.admit()
+
+    def run_here(self, future: Future[Any]) -> None:
+        """Run a task in the thread that submitted it, without a slot."""
+        party = waiting.enter(self.runtime, future)
+        try:
+            succeeded = future.run()
+        finally:
+            waiting.leave(self.runtime, party)
+        self.count("succeeded" if succeeded else "failed")
+        future.publish()
+
+    # -- what futures need
+
+    def cancelled(self, future: Future[Any]) -> None:
+        self._remove(future)
+        self.count("cancelled")
+        if future.observed is not None:
+            future.observed.cancelled()
+
+    def help(
+        self, future: Future[Any], party: waiting.Party, timeout: float | None
+    ) -> None:
+        if not isinstance(party, Worker) or party.pool is not self:
+            return
+        if timeout is not None and self.idle:
+            return  # somebody will come for it
+        waiting.enter(self.runtime, future)
+        try:
+            succeeded = future.run()
+        finally:
+            waiting.leave(self.runtime, party)
+        if succeeded is None:
+            return
+        try:
+            self.ready.remove(future)
+        except ValueError:
+            pass
+        if succeeded:
+            party.succeeded += 1
+        else:
+            party.failed += 1
+        self.give_slot()
+        future.publish()
+
+    def starters(self) -> Collection[waiting.Party] | None:
+        return None if self.seats.left else tuple(self.workers)
+
+    # -- the workers
+
+    def dismiss(self, worker: Worker) -> bool:
+        """Let a worker go; False if it is needed after all."""
+        self._book(worker)
+        self.seats.give(0)
+        # Who added work until now may have counted on this worker.
+        if not self.ready:
+            return True
+        try:
+            self.seats.take()
+        except IndexError:
+            return True  # somebody else has the seat
+        with self.lock:
+            self.workers[worker] = None
+        return False
+
+    def _book(self, worker: Worker) -> None:
+        with self.lock:
+            self.workers.pop(worker, None)
+            self._counts["succeeded"] += worker.succeeded
+            self._counts["failed"] += worker.failed
+            worker.succeeded = worker.failed = 0
+
+    def break_down(self, cause: BaseException, worker: Worker) -> None:
+        """An initializer failed: no task can run any more."""
+        self._cause = cause
+        self.close("its initializer failed")
+        self._book(worker)
+        for future in self._take_all():
+            if future.revoke():
+                self.slots.give(0)
+                error = ExecutorBroken(f"{self.name}: initializer failed")
+                error.__cause__ = cause
+                future.set_exception(error)
+
+    def resize(self, max_workers: int) -> None:
+        with self.lock:
+            self.seats.resize(max_workers)
+            capacity = self._capacity(max_workers)
+            if capacity is not None:
+                self.slots.resize(capacity)
+        # Who is idle looks whether it is one too many, and who stands in
+        # line whether there is room; what is queued may have more workers.
+        for _ in range(len(self.idle)):
+            self.wake()
+        for _ in range(len(self.line)):
+            self.admit()
+        for _ in range(min(len(self.ready), len(self.seats.left))):
+            self.wake_or_hire()
+
+    # -- the end
+
+    def close(self, why: str = "shutdown") -> None:
+        """Take nothing new; workers go when the queue is empty."""
+        self.closed = self.closed or why
+        while self.wake():
+            pass
+        while self.line:
+            self.admit()
+
+    def _take_all(self) -> list[Future[Any]]:
+        taken = []
+        while True:
+            try:
+                taken.append(self.ready.popleft())
+            except IndexError:
+                return taken
+
+    def cancel_ready(self) -> None:
+        """Cancel what nobody has begun."""
+        for future in self._take_all():
+            future.cancel()
+
+    def join(self, timeout: float | None) -> None:
+        """Wait until all workers have ended, unless called by one.
+
+        Raises:
+            ShutdownTimeout: some have not.
+        """
+        party = waiting.party_of(self.runtime)
+        if isinstance(party, Worker) and party.pool is self:
+            return
+        monotonic = self.runtime.monotonic
+        end = None if timeout is None else monotonic() + timeout
+        with self.lock:
+            handles = self._handles.copy()
+        for handle in handles:
+            handle.join(None if end is None else max(0, end - monotonic()))
+            if handle.is_alive():
+                raise ShutdownTimeout(self.name, self.at_work())
+
+    def reset_after_fork(self) -> None:
+        """In a forked child: none of the threads came along."""
+        lost = [future for future, _ in self._at_work()]
+        lost += self._take_all()
+        seats, capacity = self.seats.number, self.slots.number
+        self.lock = self.runtime.rlock()
+        self.seats = Slots(seats, self.lock)
+        self.slots = Slots(capacity, self.lock)
+        self.take_slot = self.slots.take
+        self.workers.clear()
+        self.idle.clear()
+        self.line.clear()
+        self._handles.clear()
+        for future in lost:
+            future.abandon(
+                self.lock,
+                ExecutorBroken(f"{self.name}: its worker is not in this fork"),
+            )
+
+    def at_work(self) -> list[str]:
+        """What the workers are running, for people to read."""
+        return [
+            f"{future.label()} in {worker.name}"
+            for future, worker in self._at_work()
+        ]
+
+    def _at_work(self) -> list[tuple[Future[Any], Worker]]:
+        return [
+            (future, worker)
+            for worker in tuple(self.workers)
+            for future in (worker.task, *worker.outer)
+            if future is not None
+        ]
+
+    # -- telling
+
+    def count(self, what: str) -> None:
+        with self.lock:
+            self._counts[what] += 1
+
+    def stats(self) -> Stats:
+        with self.lock:
+            workers = tuple(self.workers)
+            counts = self._counts.copy()
+        return Stats(
+            max_workers=self.seats.number or 0,
+            max_queue=self.options.max_queue,
+            workers=len(workers),
+            running=sum(worker.task is not None for worker in workers),
+            queued=len(self.ready),
+            succeeded=counts["succeeded"] + sum(w.succeeded for w in workers),
+            failed=counts["failed"] + sum(w.failed for w in workers),
+            cancelled=counts["cancelled"],
+            blocked=counts["block"],
+            rejected=counts["reject"],
+            caller_runs=counts["caller_runs"],
+        )

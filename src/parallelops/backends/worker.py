@@ -1,0 +1,104 @@
+"""A worker: takes futures from its pool's ready queue and runs them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from parallelops import events, waiting
+from parallelops.synchronization import at_most
+
+if TYPE_CHECKING:
+    from parallelops.backends.pool import Pool
+
+__all__ = ["Worker"]
+
+_log = logging.getLogger(__name__)
+
+
+class Worker(waiting.Party):
+    """One thread of a pool.
+
+    Attributes:
+        permit: what it parks on; locked but for the moment of waking it.
+        succeeded: how many of its tasks returned.
+        failed: how many of its tasks raised.
+    """
+
+    __slots__ = ("failed", "permit", "pool", "succeeded")
+
+    def __init__(self, pool: Pool, name: str) -> None:
+        super().__init__(name)
+        self.pool = pool
+        self.permit = pool.runtime.lock()
+        self.permit.acquire()
+        self.succeeded = 0
+        self.failed = 0
+
+    def work(self) -> None:
+        """The whole life of a worker."""
+        pool = self.pool
+        waiting.register(pool.runtime, self)
+        try:
+            if pool.options.initializer is not None:
+                pool.options.initializer(*pool.options.initargs)
+        except BaseException as cause:
+            _log.critical("%s: initializer failed", self.name, exc_info=True)
+            pool.break_down(cause, self)
+        else:
+            self._tell(events.WorkerStarted)
+            self._take_tasks()
+            self._tell(events.WorkerStopped)
+        finally:
+            waiting.unregister(pool.runtime)
+
+    def _take_tasks(self) -> None:
+        pool = self.pool
+        take = pool.ready.popleft
+        while True:
+            try:
+                future = take()
+            except IndexError:
+                # A parked worker keeps nothing of its last task alive.
+                future = self.task = None
+                if not self._park() and pool.dismiss(self):
+                    return
+                continue
+            self.task = future
+            succeeded = future.run()
+            if succeeded:
+                self.succeeded += 1
+            elif succeeded is None:
+                continue  # cancelled, or run by one who waited for it
+            else:
+                self.failed += 1
+            self.task = None
+            pool.slots.give(0)
+            if pool.line:
+                pool.admit()
+            future.publish()
+            if pool.seats.owed and pool.dismiss(self):
+                return
+
+    def _tell(self, kind: type[events.ExecutorEvent]) -> None:
+        if self.pool.observers:
+            self.pool.observers.tell(kind, worker=self.name)
+
+    def _park(self) -> bool:
+        """Sleep until there may be work; False when it is time to leave."""
+        pool = self.pool
+        idle = pool.idle
+        if not pool.closed and not pool.seats.owed:
+            idle.append(self)
+            # Who adds work from here on sees us; look for what came before.
+            if not (pool.ready or pool.closed or pool.seats.owed):
+                if self.permit.acquire(timeout=at_most(pool.options.idle_timeout)):
+                    return True
+            try:
+                idle.remove(self)
+            except ValueError:
+                # Somebody has taken us from there to wake us.
+                self.permit.acquire()
+                return True
+        # Work that was added before the pool was closed is still to be done.
+        return bool(pool.ready)

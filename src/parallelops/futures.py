@@ -1,0 +1,492 @@
+"""A future that costs little, and waiting for futures.
+
+:class:`Future` is a ``concurrent.futures.Future``: the standard library's
+``wait`` and ``as_completed``, ``asyncio.wrap_future`` and users take it for
+one. What it leaves out until somebody asks for it are the lock and the two
+lists that the standard one makes for each task.
+
+Two rules make that safe without a lock on the way through:
+
+*Whoever pops the function owns the future.* ``_call`` is the list
+``[args, kwargs, context, function]``; ``list.pop`` is atomic, so that of a
+worker, a canceller and a waiter that helps, one gets the function.
+
+*Finish first, look for watchers second.* A watcher sets ``_watched`` before
+it reads the state; whoever finishes sets the state before it reads
+``_watched``. At least one of the two sees the other.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import contextlib
+import logging
+from concurrent.futures import CancelledError, InvalidStateError
+from concurrent.futures import _base as _std
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
+
+from parallelops import waiting
+from parallelops.synchronization import at_most
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+    from types import TracebackType
+
+    from parallelops.runtime import Lock, Runtime
+
+__all__ = ["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION", "Future"]
+
+T = TypeVar("T")
+AnyFuture = concurrent.futures.Future[Any]
+DoneAndNotDoneFutures = _std.DoneAndNotDoneFutures
+
+ALL_COMPLETED = concurrent.futures.ALL_COMPLETED
+FIRST_COMPLETED = concurrent.futures.FIRST_COMPLETED
+FIRST_EXCEPTION = concurrent.futures.FIRST_EXCEPTION
+
+_PENDING: Final = _std.PENDING
+_RUNNING: Final = _std.RUNNING
+_CANCELLED: Final = _std.CANCELLED_AND_NOTIFIED
+_FINISHED: Final = _std.FINISHED
+_DONE: Final = (_FINISHED, _CANCELLED, _std.CANCELLED)
+
+# What an owned future has for a call: nothing left to pop.
+_TAKEN: Final[list[Any]] = []
+
+_log = logging.getLogger(__name__)
+
+
+class Owner(Protocol):
+    """What a future asks of the executor that made it."""
+
+    runtime: Runtime
+    # Guards the watchers of all its futures. Reentrant, since a signal
+    # handler or a finalizer may come back while it is held.
+    lock: Lock
+
+    def cancelled(self, future: Future[Any]) -> None:
+        """A future that nobody had begun was cancelled."""
+
+    def help(
+        self, future: Future[Any], party: waiting.Party, timeout: float | None
+    ) -> None:
+        """``party`` is about to wait for a future that nobody has begun:
+        run it there, if that is this executor's way."""
+
+    def starters(self) -> Collection[waiting.Party] | None:
+        """The parties of which one must be free before a queued future can
+        begin; None when one is."""
+
+
+class Observed(Protocol):
+    """What tells the observers of a call."""
+
+    def cancelled(self) -> None: ...
+
+
+class Future(concurrent.futures.Future[T]):
+    """The result, still to come, of one call; made by executors.
+
+    Attributes:
+        observed: what tells the observers of the call, if there are any.
+    """
+
+    observed: Observed | None = None
+
+    __slots__ = (
+        "_call",
+        "_condition",
+        "_done_callbacks",
+        "_exception",
+        "_owner",
+        "_result",
+        "_state",
+        "_unseen",
+        "_waiters",
+        "_watched",
+    )
+
+    def __init__(self, owner: Owner, call: list[Any]) -> None:
+        # The standard constructor is what this class exists to avoid.
+        self._owner = owner
+        self._call = call
+        self._state = _PENDING
+        self._exception = None
+        self._watched = False
+
+    def __getattr__(self, name: str) -> Any:
+        # Called for a slot that is still empty, so once for each at most.
+        if name == "_condition":
+            self._watched = True
+            self._condition = self._owner.lock  # type: ignore[assignment]
+            return self._condition
+        if name in ("_waiters", "_done_callbacks"):
+            empty: list[Any] = []
+            setattr(self, name, empty)
+            return empty
+        raise AttributeError(name)
+
+    # -- asking
+
+    def cancelled(self) -> bool:
+        """True if it was cancelled before anybody began it."""
+        return self._state == _CANCELLED
+
+    def running(self) -> bool:
+        """True while the call is being made."""
+        return self._state == _RUNNING
+
+    def done(self) -> bool:
+        """True if it was cancelled or the call has ended."""
+        return self._state in _DONE
+
+    def result(self, timeout: float | None = None) -> T:
+        """What the call returned, or raise what it raised.
+
+        Args:
+            timeout: seconds to wait; None waits until it is done. A worker
+                of a pool that waits for a call of the same pool which
+                nobody has begun makes that call itself, when nobody else
+                is free to or there is no timeout: then it is waited for
+                however long it takes.
+
+        Raises:
+            CancelledError: it was cancelled.
+            TimeoutError: the time is up; the call goes on.
+            DeadlockError: the wait would never end.
+        """
+        if self._state not in _DONE:
+            self._wait(timeout)
+        if self._state != _FINISHED:
+            raise CancelledError
+        if self._exception is None:
+            return self._result  # type: ignore[no-any-return]
+        unseen = self._unseen
+        unseen.seen = True
+        try:
+            # Or each look would add to the traceback of the last.
+            raise self._exception.with_traceback(unseen.traceback)
+        finally:
+            # The traceback will hold this frame; don't let it hold itself.
+            del self, unseen
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """What the call raised, or None; otherwise as :meth:`result`."""
+        if self._state not in _DONE:
+            self._wait(timeout)
+        if self._state != _FINISHED:
+            raise CancelledError
+        if self._exception is not None:
+            self._unseen.seen = True
+        return self._exception
+
+    def add_done_callback(
+        self, fn: Callable[[concurrent.futures.Future[T]], object]
+    ) -> None:
+        """Call ``fn(self)`` when done, or now; what it raises is logged."""
+        with self._condition:
+            if self._state not in _DONE:
+                self._done_callbacks.append(fn)
+                return
+        self._call_back(fn)
+
+    # -- ending it
+
+    def run(self) -> bool | None:
+        """Make the call, unless somebody else has; never raises.
+
+        Nobody is told before :meth:`publish`, so that who runs it can set
+        its books right first.
+
+        Returns:
+            True if it returned, False if it raised, None if it was not
+            ours to make.
+        """
+        try:
+            fn = self._call.pop()
+        except IndexError:
+            return None
+        args, kwargs, context = self._call
+        self._call = _TAKEN
+        self._result = fn  # until there is one; see label()
+        self._state = _RUNNING
+        try:
+            if kwargs:
+                self._result = context.run(fn, *args, **kwargs)
+            else:
+                self._result = context.run(fn, *args)
+        except BaseException as failure:  # noqa: BLE001 - it is the result
+            self._fail(failure, describe(fn))
+            return False
+        return True
+
+    def label(self) -> str:
+        """What to call it in logs: its function, while it is running."""
+        return describe(self._result) if self.running() else repr(self)
+
+    def publish(self) -> None:
+        """After :meth:`run`: it is done, for all to see."""
+        self._state = _FINISHED
+        if self._watched:
+            self._announce()
+
+    def replace_function(self, fn: Callable[..., T]) -> Callable[..., T]:
+        """Before anybody else has it: call ``fn`` instead of what it was."""
+        before: Callable[..., T] = self._call[-1]
+        self._call[-1] = fn
+        return before
+
+    def abandon(self, lock: Lock, failure: BaseException) -> None:
+        """In a forked child: nobody is left to make the call, and whoever
+        held the old lock is not there to release it."""
+        self._condition = lock  # type: ignore[assignment]
+        if self._state not in _DONE:
+            self.set_exception(failure)
+
+    def revoke(self) -> bool:
+        """Take the call away from a future that nobody has been given.
+
+        Returns:
+            False if the call has begun.
+        """
+        try:
+            self._call.pop()
+        except IndexError:
+            return False
+        return True
+
+    def cancel(self) -> bool:
+        """Cancel a call that nobody has begun; True if it is cancelled."""
+        with self._condition:
+            try:
+                self._call.pop()
+            except IndexError:
+                return self._state == _CANCELLED
+            self._call = _TAKEN
+            self._state = _CANCELLED
+        self._owner.cancelled(self)
+        self._announce()
+        return True
+
+    def set_running_or_notify_cancel(self) -> bool:
+        """For who completes a future by hand: may the call begin?"""
+        with self._condition:
+            if self._state == _CANCELLED:
+                return False
+            try:
+                self._call.pop()
+            except IndexError:
+                raise InvalidStateError(f"{self._state}: {self!r}") from None
+            self._call = _TAKEN
+            self._state = _RUNNING
+            return True
+
+    def set_result(self, result: T) -> None:
+        """For who completes a future by hand: it returned ``result``."""
+        self._end(result, None)
+
+    def set_exception(self, exception: BaseException | None) -> None:
+        """For who completes a future by hand: it raised ``exception``."""
+        self._end(None, exception)
+
+    def _end(self, result: Any, failure: BaseException | None) -> None:
+        with self._condition:
+            if self._state in _DONE:
+                raise InvalidStateError(f"{self._state}: {self!r}")
+            self._call = _TAKEN
+            self._result = result
+            if failure is not None:
+                self._fail(failure, "a future completed by hand", own=0)
+            self._state = _FINISHED
+        self._announce()
+
+    def _fail(self, failure: BaseException, name: str, own: int = 1) -> None:
+        traceback = failure.__traceback__
+        # Our own frame holds this future, which is to hold the traceback.
+        for _ in range(own):
+            traceback = traceback and traceback.tb_next
+        self._result = None
+        self._exception = failure.with_traceback(traceback)
+        self._unseen = _Unseen(failure, traceback, name)
+
+    def _announce(self) -> None:
+        with self._condition:
+            failed = self._exception is not None
+            for waiter in self._waiters:
+                if self._state == _CANCELLED:
+                    waiter.add_cancelled(self)
+                elif failed:
+                    waiter.add_exception(self)
+                else:
+                    waiter.add_result(self)
+            callbacks, self._done_callbacks = self._done_callbacks, []
+        for fn in callbacks:
+            self._call_back(fn)
+
+    def _call_back(
+        self, fn: Callable[[concurrent.futures.Future[T]], object]
+    ) -> None:
+        try:
+            fn(self)
+        except BaseException:
+            _log.exception("done callback %s failed", describe(fn))
+
+    def _wait(self, timeout: float | None) -> None:
+        futures = (self,)
+        runtime = self._owner.runtime
+        waiting.help_with(futures, 1, runtime, timeout)
+        with _Watch(futures, runtime, 1) as watch:
+            if not watch.wait(timeout):
+                raise TimeoutError
+
+
+class _Unseen:
+    """Says so in the log if a failure dies and nobody has looked at it."""
+
+    __slots__ = ("failure", "name", "seen", "traceback")
+
+    def __init__(
+        self,
+        failure: BaseException,
+        traceback: TracebackType | None,
+        name: str,
+    ) -> None:
+        self.failure = failure
+        self.traceback = traceback
+        self.name = name
+        self.seen = False
+
+    def __del__(self, log: logging.Logger = _log) -> None:
+        if not self.seen:
+            log.error(
+                "%s failed and nobody asked for its result",
+                self.name,
+                exc_info=self.failure.with_traceback(self.traceback),
+            )
+
+
+class _Watch:
+    """Sees futures finish, in a ``with`` block; one thread waits on it.
+
+    It is a waiter as the standard library's futures know them, so it takes
+    those as well.
+
+    Attributes:
+        finished: the futures that have finished and were not yet taken out.
+    """
+
+    def __init__(
+        self,
+        futures: Collection[AnyFuture],
+        runtime: Runtime,
+        need: int,
+        *,
+        until_failure: bool = False,
+    ) -> None:
+        self.finished: collections.deque[AnyFuture] = collections.deque()
+        self._futures = futures
+        self._runtime = runtime
+        self._need = need
+        self._until_failure = until_failure
+        self._permit = runtime.lock()
+        self._permit.acquire()
+
+    def __enter__(self) -> Self:
+        for future in self._futures:
+            with future._condition:
+                if future._state not in _DONE:
+                    future._waiters.append(self)  # type: ignore[arg-type]
+                    continue
+            if future._state == _FINISHED and future._exception is not None:
+                self.add_exception(future)
+            else:
+                self.add_result(future)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for future in self._futures:
+            with future._condition, contextlib.suppress(ValueError):
+                future._waiters.remove(self)  # type: ignore[arg-type]
+
+    def add_result(self, future: AnyFuture) -> None:
+        self.finished.append(future)
+        if len(self.finished) >= self._need:
+            self._wake()
+
+    add_cancelled = add_result
+
+    def add_exception(self, future: AnyFuture) -> None:
+        self.add_result(future)
+        if self._until_failure:
+            self._wake()
+
+    def _wake(self) -> None:
+        # Already awake, if it is not locked.
+        with contextlib.suppress(RuntimeError):
+            self._permit.release()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Until as many have finished as are needed; False if time is up."""
+        with waiting.for_futures(
+            self._futures, self._need, self._runtime, timeout
+        ):
+            return self._permit.acquire(timeout=at_most(timeout))
+
+
+def wait(
+    futures: Iterable[AnyFuture],
+    runtime: Runtime,
+    timeout: float | None = None,
+    return_when: str = ALL_COMPLETED,
+) -> DoneAndNotDoneFutures[Any]:
+    """Wait as ``runtime``'s threads do; see ``Executor.wait``."""
+    todo = set(futures)
+    if return_when not in (ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION):
+        raise ValueError(f"invalid return condition: {return_when!r}")
+    need = min(len(todo), 1 if return_when == FIRST_COMPLETED else len(todo))
+    if need:
+        waiting.help_with(todo, need, runtime, timeout)
+        with _Watch(
+            todo,
+            runtime,
+            need,
+            until_failure=return_when == FIRST_EXCEPTION,
+        ) as watch:
+            watch.wait(timeout)
+    done = {future for future in todo if future.done()}
+    return DoneAndNotDoneFutures(done, todo - done)
+
+
+def as_completed(
+    futures: Iterable[AnyFuture],
+    runtime: Runtime,
+    timeout: float | None = None,
+) -> Iterator[AnyFuture]:
+    """Yield as they finish; see ``Executor.as_completed``."""
+    end = None if timeout is None else runtime.monotonic() + timeout
+    todo = set(futures)
+    total = len(todo)
+    with _Watch(frozenset(todo), runtime, 1) as watch:
+        while todo:
+            if not watch.finished:
+                left = None if end is None else end - runtime.monotonic()
+                waiting.help_with(todo, 1, runtime, left)
+                if not watch.wait(left) and not watch.finished:
+                    raise TimeoutError(
+                        f"{len(todo)} (of {total}) futures unfinished"
+                    )
+                continue
+            future = watch.finished.popleft()
+            todo.discard(future)
+            yield future
+            del future
+
+
+def describe(fn: Any) -> str:
+    """What to call a function in a log, an event or an error."""
+    while hasattr(fn, "func"):  # functools.partial
+        fn = fn.func
+    name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
+    module = getattr(fn, "__module__", None)
+    return f"{module}.{name}" if module else str(name)

@@ -1,0 +1,201 @@
+"""Who waits for whom: helping, and telling a deadlock from a long wait.
+
+A *party* is a thread that runs tasks: a worker for as long as it lives, a
+caller while it runs a task itself. A party that is about to wait for a task
+which nobody has begun may run it (its executor decides). A party that waits
+without a time limit first asks whether anything could ever end the wait; if
+every way leads back to a party that waits as well, it raises DeadlockError
+instead. What is not known (a standard future, an outside thread) is taken
+for something that may move: no wait is refused that could end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from parallelops.errors import DeadlockError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from concurrent.futures import Future as AnyFuture
+
+    from parallelops.futures import Owner
+    from parallelops.runtime import Runtime
+
+__all__ = ["Party", "enter", "for_futures", "for_room", "help_with", "leave", "party_of", "register", "unregister"]
+
+
+class Party:
+    """A thread that runs tasks.
+
+    Attributes:
+        name: what it is called in logs and events.
+        task: the future it is running, None between tasks.
+        outer: the futures whose tasks it has put aside to run ``task``.
+        awaited: set while it waits without a time limit: tells whether
+            anything could end the wait, given the parties already asked.
+    """
+
+    __slots__ = ("awaited", "name", "outer", "task")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.task: AnyFuture[Any] | None = None
+        self.outer: list[AnyFuture[Any] | None] = []
+        self.awaited: Callable[[set[int]], bool] | None = None
+
+    def runs(self, future: AnyFuture[Any]) -> bool:
+        return self.task is future or future in self.outer
+
+
+# By the identity of the thread. Each entry is written by its own thread.
+_parties: dict[int, Party] = {}
+
+
+def register(runtime: Runtime, party: Party) -> None:
+    """The calling thread is ``party`` from now on."""
+    _parties[runtime.ident()] = party
+
+
+def unregister(runtime: Runtime) -> None:
+    _parties.pop(runtime.ident(), None)
+
+
+def party_of(runtime: Runtime) -> Party | None:
+    """The calling thread as a party, if it runs tasks."""
+    return _parties.get(runtime.ident())
+
+
+def enter(runtime: Runtime, future: AnyFuture[Any]) -> Party:
+    """The calling thread, whoever it is, runs ``future``'s task next."""
+    ident = runtime.ident()
+    party = _parties.get(ident)
+    if party is None:
+        party = _parties[ident] = Party(runtime.thread_name())
+    else:
+        party.outer.append(party.task)
+    party.task = future
+    return party
+
+
+def leave(runtime: Runtime, party: Party) -> None:
+    """It has run what it entered, and goes on with what it was doing."""
+    if party.outer:
+        party.task = party.outer.pop()
+    else:
+        del _parties[runtime.ident()]
+
+
+def help_with(
+    futures: Collection[AnyFuture[Any]],
+    need: int,
+    runtime: Runtime,
+    timeout: float | None,
+) -> None:
+    """Run tasks that the calling party would otherwise wait for.
+
+    Stops when ``need`` of them are done.
+    """
+    party = party_of(runtime)
+    if party is None or (timeout is not None and timeout <= 0):
+        return
+    for future in futures:
+        owner: Owner | None = getattr(future, "_owner", None)
+        if owner is not None and not future.done():
+            if sum(map(_is_done, futures)) >= need:
+                return
+            owner.help(future, party, timeout)  # type: ignore[arg-type]
+
+
+def _is_done(future: AnyFuture[Any]) -> bool:
+    return future.done()
+
+
+@contextlib.contextmanager
+def for_futures(
+    futures: Collection[AnyFuture[Any]],
+    need: int,
+    runtime: Runtime,
+    timeout: float | None,
+) -> Iterator[None]:
+    """The calling thread waits, in the ``with`` block, for the futures.
+
+    Raises:
+        DeadlockError: nothing could ever end the wait.
+    """
+    party = party_of(runtime)
+    if party is None or timeout is not None:
+        yield
+    else:
+        with _awaiting(party, lambda seen: _enough(futures, need, seen)):
+            yield
+
+
+@contextlib.contextmanager
+def for_room(owner: Owner, runtime: Runtime) -> Iterator[None]:
+    """The calling thread waits until ``owner`` has room for a task.
+
+    Raises:
+        DeadlockError: nothing could ever end the wait.
+    """
+    party = party_of(runtime)
+    if party is None:
+        yield
+    else:
+        with _awaiting(party, lambda seen: _can_start(owner, seen)):
+            yield
+
+
+@contextlib.contextmanager
+def _awaiting(
+    party: Party, awaited: Callable[[set[int]], bool]
+) -> Iterator[None]:
+    # First say it, then look: of parties that close a circle together, the
+    # last one sees all of it.
+    party.awaited = awaited
+    try:
+        if not _can_move(party, set()):
+            raise DeadlockError(
+                f"{party.name} would wait for ever: what it waits for can "
+                "only happen after the task that waits"
+            )
+        yield
+    finally:
+        party.awaited = None
+
+
+def _can_move(party: Party, seen: set[int]) -> bool:
+    awaited = party.awaited
+    if awaited is None:
+        return True
+    if id(party) in seen:
+        return False
+    seen.add(id(party))
+    try:
+        return awaited(seen)
+    finally:
+        seen.discard(id(party))
+
+
+def _enough(
+    futures: Collection[AnyFuture[Any]], need: int, seen: set[int]
+) -> bool:
+    return sum(_can_end(future, seen) for future in futures) >= need
+
+
+def _can_start(owner: Owner, seen: set[int]) -> bool:
+    starters = owner.starters()
+    return starters is None or any(_can_move(p, seen) for p in starters)
+
+
+def _can_end(future: AnyFuture[Any], seen: set[int]) -> bool:
+    owner: Owner | None = getattr(future, "_owner", None)
+    if owner is None or future.done():
+        return True
+    for party in tuple(_parties.values()):
+        if party.runs(future):
+            return _can_move(party, seen)
+    if future.running():
+        return True  # by somebody who is just beginning or ending
+    return _can_start(owner, seen)
