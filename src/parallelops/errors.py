@@ -185,4 +185,4 @@ class LocationRefused(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The store itself cannot be reached: nothing it says is to be believed."""
+    """The store cannot be reached: nothing it says is to be believed."""

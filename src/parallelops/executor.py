@@ -7,13 +7,14 @@ import collections
 import concurrent.futures
 import dataclasses
 import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from parallelops import futures as _futures
 from parallelops.futures import ALL_COMPLETED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from parallelops.events import Observer
     from parallelops.runtime import Runtime
@@ -87,7 +88,7 @@ class Stats:
 # What to do with a submit that finds the executor full: a policy, or a
 # callable that chooses one for this submit (or raises, and then that is what
 # submit raises). It is called without a lock held.
-OnSaturation = Policy | Callable[[Stats], Policy] if TYPE_CHECKING else object
+OnSaturation = Policy | Callable[[Stats], Policy]
 
 
 class Executor(concurrent.futures.Executor, abc.ABC):
@@ -202,7 +203,7 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         """
         return _futures.as_completed(futures, self.runtime, timeout)
 
-    def map(  # type: ignore[override]
+    def map(
         self,
         fn: Callable[..., T],
         *iterables: Iterable[Any],
@@ -245,9 +246,7 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         parts: Iterator[Any] = calls
         start: Callable[[Any], concurrent.futures.Future[Any]] = one
         if chunksize > 1:
-            parts = iter(
-                lambda: tuple(itertools.islice(calls, chunksize)), ()
-            )
+            parts = iter(lambda: tuple(itertools.islice(calls, chunksize)), ())
             start = chunk
         ahead = collections.deque(
             map(start, itertools.islice(parts, buffersize))

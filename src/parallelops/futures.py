@@ -39,7 +39,6 @@ __all__ = ["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION", "Future"]
 
 T = TypeVar("T")
 AnyFuture = concurrent.futures.Future[Any]
-DoneAndNotDoneFutures = _std.DoneAndNotDoneFutures
 
 ALL_COMPLETED = concurrent.futures.ALL_COMPLETED
 FIRST_COMPLETED = concurrent.futures.FIRST_COMPLETED
@@ -93,6 +92,7 @@ class Future(concurrent.futures.Future[T]):
     """
 
     observed: Observed | None = None
+    _done_callbacks: list[Callable[[Any], object]]
 
     __slots__ = (
         "_call",
@@ -161,7 +161,7 @@ class Future(concurrent.futures.Future[T]):
         if self._state != _FINISHED:
             raise CancelledError
         if self._exception is None:
-            return self._result  # type: ignore[no-any-return]
+            return self._result  # type: ignore[return-value]
         unseen = self._unseen
         unseen.seen = True
         try:
@@ -216,10 +216,17 @@ class Future(concurrent.futures.Future[T]):
                 self._result = context.run(fn, *args, **kwargs)
             else:
                 self._result = context.run(fn, *args)
-        except BaseException as failure:  # noqa: BLE001 - it is the result
+        except BaseException as failure:
             self._fail(failure, describe(fn))
+            # The frames of the failure lead back to this one, which is not
+            # to lead to the failure.
+            del self, fn, args, kwargs, context
             return False
         return True
+
+    def interrupted(self) -> bool:
+        """After :meth:`run`: did Ctrl-C end it?"""
+        return isinstance(self._exception, KeyboardInterrupt)
 
     def label(self) -> str:
         """What to call it in logs: its function, while it is running."""
@@ -320,7 +327,8 @@ class Future(concurrent.futures.Future[T]):
                     waiter.add_exception(self)
                 else:
                     waiter.add_result(self)
-            callbacks, self._done_callbacks = self._done_callbacks, []
+            callbacks = self._done_callbacks
+            self._done_callbacks = []
         for fn in callbacks:
             self._call_back(fn)
 
@@ -439,7 +447,7 @@ def wait(
     runtime: Runtime,
     timeout: float | None = None,
     return_when: str = ALL_COMPLETED,
-) -> DoneAndNotDoneFutures[Any]:
+) -> _std.DoneAndNotDoneFutures[Any]:
     """Wait as ``runtime``'s threads do; see ``Executor.wait``."""
     todo = set(futures)
     if return_when not in (ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION):
@@ -455,7 +463,7 @@ def wait(
         ) as watch:
             watch.wait(timeout)
     done = {future for future in todo if future.done()}
-    return DoneAndNotDoneFutures(done, todo - done)
+    return _std.DoneAndNotDoneFutures(done, todo - done)
 
 
 def as_completed(

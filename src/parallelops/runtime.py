@@ -22,6 +22,7 @@ from parallelops import synchronization
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
 __all__ = [
     "Condition",
@@ -45,7 +46,13 @@ class Lock(Protocol):
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
     def release(self) -> None: ...
     def __enter__(self) -> Any: ...
-    def __exit__(self, *exc_info: object) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> object: ...
 
 
 class Condition(Lock, Protocol):
@@ -131,6 +138,12 @@ class Runtime(abc.ABC):
     @abc.abstractmethod
     def sleep(self, seconds: float) -> None:
         """Let others run for ``seconds``."""
+
+    def interrupted(self) -> None:  # noqa: B027 - most have nothing to do
+        """A task of a worker ended with KeyboardInterrupt.
+
+        On native threads it can only have raised that itself.
+        """
 
     def rlock(self) -> Lock:
         """A new lock that its owner may take again."""

@@ -83,13 +83,17 @@ class Condition:
         waiter.acquire()
         self._waiters.append(waiter)
         lock = self._lock
-        depth = lock.give_up() if isinstance(lock, RLock) else lock.release()
+        depth = 0
+        if isinstance(lock, RLock):
+            depth = lock.give_up()
+        else:
+            lock.release()
         notified = False
         try:
             notified = waiter.acquire(timeout=at_most(timeout))
         finally:
             if isinstance(lock, RLock):
-                lock.retake(depth or 1)
+                lock.retake(depth)
             else:
                 lock.acquire()
             if not notified and waiter in self._waiters:
@@ -176,9 +180,7 @@ class Queue:
 
     def get(self, block: bool = True, timeout: float | None = None) -> Any:
         with self._filled:
-            if not self._filled.wait_for(
-                self.qsize, timeout if block else 0
-            ):
+            if not self._filled.wait_for(self.qsize, timeout if block else 0):
                 raise queue.Empty
             item = self._items.popleft()
             self._emptied.notify()

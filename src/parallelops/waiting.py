@@ -20,10 +20,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from concurrent.futures import Future as AnyFuture
 
-    from parallelops.futures import Owner
+    from parallelops.futures import Future, Owner
     from parallelops.runtime import Runtime
 
-__all__ = ["Party", "enter", "for_futures", "for_room", "help_with", "leave", "party_of", "register", "unregister"]
+__all__ = [
+    "Party",
+    "enter",
+    "for_futures",
+    "for_room",
+    "help_with",
+    "leave",
+    "party_of",
+    "register",
+    "unregister",
+]
 
 
 class Party:
@@ -41,8 +51,8 @@ class Party:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.task: AnyFuture[Any] | None = None
-        self.outer: list[AnyFuture[Any] | None] = []
+        self.task: Future[Any] | None = None
+        self.outer: list[Future[Any] | None] = []
         self.awaited: Callable[[set[int]], bool] | None = None
 
     def runs(self, future: AnyFuture[Any]) -> bool:
@@ -67,7 +77,7 @@ def party_of(runtime: Runtime) -> Party | None:
     return _parties.get(runtime.ident())
 
 
-def enter(runtime: Runtime, future: AnyFuture[Any]) -> Party:
+def enter(runtime: Runtime, future: Future[Any]) -> Party:
     """The calling thread, whoever it is, runs ``future``'s task next."""
     ident = runtime.ident()
     party = _parties.get(ident)
@@ -84,6 +94,7 @@ def leave(runtime: Runtime, party: Party) -> None:
     if party.outer:
         party.task = party.outer.pop()
     else:
+        party.task = None
         del _parties[runtime.ident()]
 
 

@@ -80,17 +80,21 @@ class PoolExecutor(Executor):
             raise pool.refuse()
         here = False
         try:
-            pool.take_slot()
+            pool.admission.slots.take()
         except IndexError:
-            here = not pool.make_room()
+            here = not pool.admission.overflow()
         future: Future[T] = Future(
             pool, [args, kwargs or None, _copy_context(), fn]
         )
         if pool.observers:
             pool.observers.watch(future)
         if here:
-            pool.run_here(future)
-            return future
+            try:
+                pool.run_here(future)
+                return future
+            finally:
+                # A failure's frames lead back to this one.
+                del future
         pool.ready.append(future)
         try:
             if pool.idle or pool.seats.left:

@@ -23,26 +23,25 @@ import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
-from parallelops import events, waiting
+from parallelops import waiting
+from parallelops.backends.admission import Admission
 from parallelops.backends.observed import Observers
 from parallelops.backends.slots import Slots
 from parallelops.backends.worker import Worker
 from parallelops.errors import (
     ExecutorBroken,
-    ExecutorSaturated,
     ExecutorShutdown,
     ShutdownTimeout,
     WorkerStartError,
 )
-from parallelops.executor import POLICIES, Stats
+from parallelops.executor import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from parallelops.backends.options import Options
-    from parallelops.executor import Policy
     from parallelops.futures import Future
-    from parallelops.runtime import Handle, Lock, Runtime
+    from parallelops.runtime import Handle, Runtime
 
 __all__ = ["Pool"]
 
@@ -76,10 +75,8 @@ class Pool:
         self.lock = runtime.rlock()
         self.ready: collections.deque[Future[Any]] = collections.deque()
         self.idle: list[Worker] = []
-        self.line: collections.deque[Lock] = collections.deque()
         self.seats = Slots(options.max_workers, self.lock)
-        self.slots = Slots(self._capacity(options.max_workers), self.lock)
-        self.take_slot = self.slots.take
+        self.admission = Admission(self, options.max_workers)
         self.workers: dict[Worker, None] = {}
         self._handles: list[Handle] = []
         self._worker_names = map(
@@ -87,10 +84,6 @@ class Pool:
             itertools.count(),
         )
         self._counts = collections.Counter[str]()
-
-    def _capacity(self, max_workers: int) -> int | None:
-        max_queue = self.options.max_queue
-        return None if max_queue is None else max_workers + max_queue
 
     # -- what submit needs when it is not as simple as adding to the queue
 
@@ -102,79 +95,6 @@ class Pool:
         error = ExecutorBroken(text)
         error.__cause__ = self._cause
         return error
-
-    def make_room(self) -> bool:
-        """No slot was free: get one, as the policy says.
-
-        Returns:
-            True if the caller now holds a slot, False if it is to run the
-            task itself.
-
-        Raises:
-            ExecutorSaturated: the policy is to reject.
-        """
-        policy = self._policy()
-        if policy == "block":
-            party = waiting.party_of(self.runtime)
-            if isinstance(party, Worker) and party.pool is self:
-                # It would wait for itself.
-                policy = "caller_runs"
-        self.count(policy)
-        if self.observers:
-            self.observers.tell(events.Saturated, policy=policy)
-        if policy == "block":
-            self._stand_in_line()
-        elif policy == "reject":
-            raise ExecutorSaturated(self.name, self.slots.number or 0)
-        return policy == "block"
-
-    def _policy(self) -> Policy:
-        policy = self.options.on_saturation
-        if callable(policy):
-            policy = policy(self.stats())
-        if policy not in POLICIES:
-            raise ValueError(
-                f"on_saturation gave {policy!r}; it is to be one of "
-                f"{', '.join(POLICIES)}"
-            )
-        return policy
-
-    def _stand_in_line(self) -> None:
-        permit = self.runtime.lock()
-        permit.acquire()
-        join = self.line.append
-        try:
-            while True:
-                join(permit)
-                # Look only now: who gives a slot back from here on sees us.
-                if self.closed:
-                    raise self.refuse()
-                try:
-                    self.slots.take()
-                except IndexError:
-                    pass
-                else:
-                    return
-                with waiting.for_room(self, self.runtime):
-                    permit.acquire()
-                join = self.line.appendleft  # somebody was faster than us
-        finally:
-            self._leave_line(permit)
-
-    def _leave_line(self, permit: Lock) -> None:
-        try:
-            self.line.remove(permit)
-        except ValueError:
-            # We were let in, and need it no more: let in the next.
-            if self.slots.left:
-                self.admit()
-
-    def admit(self) -> None:
-        """A slot is free: let the first of the line try for it."""
-        try:
-            self.line.popleft().release()
-        except IndexError:
-            pass
 
     def wake_or_hire(self) -> None:
         """Work was added: see to it that somebody comes for it.
@@ -234,15 +154,15 @@ class Pool:
             self.ready.remove(future)
         except ValueError:
             pass  # a worker has it in hand, and will see
-        self.give_slot()
-
-    def give_slot(self) -> None:
-        self.slots.give(0)
-        if self.line:
-            self.admit()
+        self.admission.give_back()
 
     def run_here(self, future: Future[Any]) -> None:
-        """Run a task in the thread that submitted it, without a slot."""
+        """Run a task in the thread that submitted it, without a slot.
+
+        Raises:
+            KeyboardInterrupt: it came while the task ran; the future has
+                it, and the caller is to have it too.
+        """
         party = waiting.enter(self.runtime, future)
         try:
             succeeded = future.run()
@@ -250,6 +170,12 @@ class Pool:
             waiting.leave(self.runtime, party)
         self.count("succeeded" if succeeded else "failed")
         future.publish()
+        try:
+            if future.interrupted():
+                future.result()
+        finally:
+            # A failure's frames lead back to this one.
+            del future
 
     # -- what futures need
 
@@ -281,13 +207,17 @@ class Pool:
             party.succeeded += 1
         else:
             party.failed += 1
-        self.give_slot()
+        self.admission.give_back()
         future.publish()
 
     def starters(self) -> Collection[waiting.Party] | None:
         return None if self.seats.left else tuple(self.workers)
 
     # -- the workers
+
+    def lets_go(self) -> bool:
+        """Are workers to leave when there is nothing to do?"""
+        return bool(self.closed or self.seats.owed)
 
     def dismiss(self, worker: Worker) -> bool:
         """Let a worker go; False if it is needed after all."""
@@ -318,7 +248,6 @@ class Pool:
         self._book(worker)
         for future in self._take_all():
             if future.revoke():
-                self.slots.give(0)
                 error = ExecutorBroken(f"{self.name}: initializer failed")
                 error.__cause__ = cause
                 future.set_exception(error)
@@ -326,15 +255,11 @@ class Pool:
     def resize(self, max_workers: int) -> None:
         with self.lock:
             self.seats.resize(max_workers)
-            capacity = self._capacity(max_workers)
-            if capacity is not None:
-                self.slots.resize(capacity)
-        # Who is idle looks whether it is one too many, and who stands in
-        # line whether there is room; what is queued may have more workers.
+            self.admission.resize(max_workers)
+        # Who is idle looks whether it is one too many; what is queued may
+        # have more workers.
         for _ in range(len(self.idle)):
             self.wake()
-        for _ in range(len(self.line)):
-            self.admit()
         for _ in range(min(len(self.ready), len(self.seats.left))):
             self.wake_or_hire()
 
@@ -345,8 +270,7 @@ class Pool:
         self.closed = self.closed or why
         while self.wake():
             pass
-        while self.line:
-            self.admit()
+        self.admission.call_all()
 
     def _take_all(self) -> list[Future[Any]]:
         taken = []
@@ -383,14 +307,11 @@ class Pool:
         """In a forked child: none of the threads came along."""
         lost = [future for future, _ in self._at_work()]
         lost += self._take_all()
-        seats, capacity = self.seats.number, self.slots.number
         self.lock = self.runtime.rlock()
-        self.seats = Slots(seats, self.lock)
-        self.slots = Slots(capacity, self.lock)
-        self.take_slot = self.slots.take
+        self.seats = Slots(self.seats.number, self.lock)
+        self.admission = Admission(self, self.seats.number or 1)
         self.workers.clear()
         self.idle.clear()
-        self.line.clear()
         self._handles.clear()
         for future in lost:
             future.abandon(

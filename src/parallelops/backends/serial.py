@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextvars
 import itertools
+import logging
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from parallelops import waiting
 from parallelops.backends.observed import Observers
 from parallelops.backends.options import Options
-from parallelops.errors import ExecutorShutdown
+from parallelops.errors import ExecutorBroken, ExecutorShutdown
 from parallelops.executor import Executor, Stats, Traits
 from parallelops.futures import Future
 from parallelops.runtime import ThreadRuntime
@@ -24,6 +25,7 @@ __all__ = ["SerialExecutor"]
 T = TypeVar("T")
 P = ParamSpec("P")
 
+_log = logging.getLogger(__name__)
 _numbers = itertools.count()
 
 
@@ -68,16 +70,19 @@ class SerialExecutor(Executor):
         self._running = 0
         self._succeeded = 0
         self._failed = 0
+        self._cause: BaseException | None = None
         if initializer is not None:
-            initializer(*initargs)
+            try:
+                initializer(*initargs)
+            except BaseException as cause:
+                _log.critical("%s: initializer failed", name, exc_info=True)
+                self._closed, self._cause = True, cause
 
     def submit(
         self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> Future[T]:
         if self._closed:
-            raise ExecutorShutdown(
-                "cannot schedule new futures after shutdown"
-            )
+            raise self._refusal()
         future: Future[T] = Future(
             self, [args, kwargs or None, contextvars.copy_context(), fn]
         )
@@ -94,7 +99,24 @@ class SerialExecutor(Executor):
             else:
                 self._failed += 1
         future.publish()
-        return future
+        if future.interrupted():
+            future.result()  # Ctrl-C is the caller's as well
+        try:
+            return future
+        finally:
+            # A failure's frames lead back to this one.
+            del future
+
+    def _refusal(self) -> ExecutorBroken | ExecutorShutdown:
+        if self._cause is None:
+            return ExecutorShutdown(
+                "cannot schedule new futures after shutdown"
+            )
+        error = ExecutorBroken(
+            "cannot schedule new futures after its initializer failed"
+        )
+        error.__cause__ = self._cause
+        return error
 
     def shutdown(
         self,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parallelops import events, waiting
 from parallelops.synchronization import at_most
 
 if TYPE_CHECKING:
     from parallelops.backends.pool import Pool
+    from parallelops.futures import Future
 
 __all__ = ["Worker"]
 
@@ -54,7 +55,9 @@ class Worker(waiting.Party):
 
     def _take_tasks(self) -> None:
         pool = self.pool
+        admission = pool.admission
         take = pool.ready.popleft
+        future: Future[Any] | None = None
         while True:
             try:
                 future = take()
@@ -72,10 +75,12 @@ class Worker(waiting.Party):
                 continue  # cancelled, or run by one who waited for it
             else:
                 self.failed += 1
+                if future.interrupted():
+                    pool.runtime.interrupted()
             self.task = None
-            pool.slots.give(0)
-            if pool.line:
-                pool.admit()
+            admission.slots.give(0)
+            if admission.line:
+                admission.call_next()
             future.publish()
             if pool.seats.owed and pool.dismiss(self):
                 return
@@ -88,17 +93,20 @@ class Worker(waiting.Party):
         """Sleep until there may be work; False when it is time to leave."""
         pool = self.pool
         idle = pool.idle
-        if not pool.closed and not pool.seats.owed:
-            idle.append(self)
-            # Who adds work from here on sees us; look for what came before.
-            if not (pool.ready or pool.closed or pool.seats.owed):
-                if self.permit.acquire(timeout=at_most(pool.options.idle_timeout)):
-                    return True
-            try:
-                idle.remove(self)
-            except ValueError:
-                # Somebody has taken us from there to wake us.
-                self.permit.acquire()
-                return True
-        # Work that was added before the pool was closed is still to be done.
+        if pool.lets_go():
+            # Work that was added before is still to be done.
+            return bool(pool.ready)
+        idle.append(self)
+        # Who adds work, closes or resizes from here on sees us; look for
+        # what came before.
+        came = pool.ready or pool.lets_go()
+        timeout = 0 if came else at_most(pool.options.idle_timeout)
+        if self.permit.acquire(timeout=timeout):
+            return True
+        try:
+            idle.remove(self)
+        except ValueError:
+            # Somebody has taken us from there to wake us.
+            self.permit.acquire()
+            return True
         return bool(pool.ready)

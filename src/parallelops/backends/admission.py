@@ -1,0 +1,134 @@
+"""Who is let in: the bound of a pool, and what happens at it."""
+
+from __future__ import annotations
+
+import collections
+from typing import TYPE_CHECKING
+
+from parallelops import events, waiting
+from parallelops.backends.slots import Slots
+from parallelops.backends.worker import Worker
+from parallelops.errors import ExecutorSaturated
+from parallelops.executor import POLICIES
+
+if TYPE_CHECKING:
+    from parallelops.backends.pool import Pool
+    from parallelops.executor import Policy
+    from parallelops.runtime import Lock
+
+__all__ = ["Admission"]
+
+
+class Admission:
+    """Hands out a pool's slots, and keeps the line of those who wait.
+
+    A task holds a slot from its submit until its function has ended; there
+    are as many as workers and queue hold together.
+
+    Attributes:
+        slots: the slots.
+        line: what blocked submits wait on, first come first.
+    """
+
+    def __init__(self, pool: Pool, max_workers: int) -> None:
+        self._pool = pool
+        self.slots = Slots(self._capacity(max_workers), pool.lock)
+        self.line: collections.deque[Lock] = collections.deque()
+
+    def _capacity(self, max_workers: int) -> int | None:
+        max_queue = self._pool.options.max_queue
+        return None if max_queue is None else max_workers + max_queue
+
+    def resize(self, max_workers: int) -> None:
+        """As many workers as this are to keep busy."""
+        capacity = self._capacity(max_workers)
+        if capacity is not None:
+            self.slots.resize(capacity)
+        self.call_all()
+
+    def give_back(self) -> None:
+        """A task has ended."""
+        self.slots.give(0)
+        if self.line:
+            self.call_next()
+
+    def call_next(self) -> None:
+        """A slot is free: let the first of the line try for it."""
+        try:
+            self.line.popleft().release()
+        except IndexError:
+            pass
+
+    def call_all(self) -> None:
+        """Something has changed: let all of the line look."""
+        for _ in range(len(self.line)):
+            self.call_next()
+
+    def overflow(self) -> bool:
+        """No slot was free: do what the policy says.
+
+        Returns:
+            True if the caller now holds a slot, False if it is to run the
+            task itself.
+
+        Raises:
+            ExecutorSaturated: the policy is to reject.
+            ExecutorShutdown, ExecutorBroken: the pool was closed while the
+                caller waited.
+        """
+        pool = self._pool
+        policy = self._policy()
+        if policy == "block":
+            party = waiting.party_of(pool.runtime)
+            if isinstance(party, Worker) and party.pool is pool:
+                policy = "caller_runs"  # or it would wait for itself
+        pool.count(policy)
+        if pool.observers:
+            pool.observers.tell(events.Saturated, policy=policy)
+        if policy == "reject":
+            raise ExecutorSaturated(pool.name, self.slots.number or 0)
+        if policy == "block":
+            self._stand_in_line()
+        return policy == "block"
+
+    def _policy(self) -> Policy:
+        policy = self._pool.options.on_saturation
+        if callable(policy):
+            policy = policy(self._pool.stats())
+        if policy not in POLICIES:
+            raise ValueError(
+                f"on_saturation gave {policy!r}; it is to be one of "
+                f"{', '.join(POLICIES)}"
+            )
+        return policy
+
+    def _stand_in_line(self) -> None:
+        pool = self._pool
+        permit = pool.runtime.lock()
+        permit.acquire()
+        join = self.line.append
+        try:
+            while True:
+                join(permit)
+                # Look only now: who gives a slot back from here on sees us.
+                if pool.closed:
+                    raise pool.refuse()
+                try:
+                    self.slots.take()
+                except IndexError:
+                    pass
+                else:
+                    return
+                with waiting.for_room(pool, pool.runtime):
+                    permit.acquire()
+                join = self.line.appendleft  # somebody was faster than us
+        finally:
+            self._leave_line(permit)
+
+    def _leave_line(self, permit: Lock) -> None:
+        try:
+            self.line.remove(permit)
+        except ValueError:
+            # We were called, and need it no more: call the next.
+            if self.slots.left:
+                self.call_next()
