@@ -104,10 +104,10 @@ def test_finishes_at_exit():
     run = python(
         "import parallelops\n"
         "parallelops.prepare_process('greenthread')\n"
-        "import time\n"
+        "import time\nfrom sys import stdout\nw = stdout.write\n"
         "executor = parallelops.load_executor('greenthread', max_workers=2)\n"
         "for n in range(6):\n"
-        "    executor.submit(lambda n=n: (time.sleep(0.01), print(n)))\n"
+        "    executor.submit(lambda n=n: (time.sleep(0.01), w(f'{n} ')))\n"
     )
     assert sorted(run.stdout.split()) == list("012345"), run.stderr
 
