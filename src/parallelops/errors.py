@@ -25,6 +25,7 @@ __all__ = [
     "ImageDataNotFound",
     "LocationRefused",
     "MissingDependency",
+    "NotInCatalog",
     "NotPatched",
     "ParallelopsError",
     "PluginError",
@@ -155,21 +156,25 @@ class ConfigError(ParallelopsError, ValueError):
 
 
 class IllegalTransition(ParallelopsError, ValueError):
-    """A location was asked to go from one status to one it cannot reach.
+    """A location or image was asked for a status that it cannot reach.
 
     Attributes:
         old: the status it has.
         new: the status that was asked for.
     """
 
-    def __init__(self, old: str, new: str) -> None:
-        super().__init__(f"a location cannot go from {old} to {new}")
+    def __init__(self, old: str, new: str, what: str = "a location") -> None:
+        super().__init__(f"{what} cannot go from {old} to {new}")
         self.old = old
         self.new = new
 
 
 class CatalogError(ParallelopsError):
     """A catalogue cannot be read or written, or is not a catalogue."""
+
+
+class NotInCatalog(CatalogError, LookupError):
+    """The catalogue has no such image or location."""
 
 
 class StoreError(ParallelopsError):

@@ -10,8 +10,8 @@ import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
-from parallelops import futures as _futures
-from parallelops.futures import ALL_COMPLETED
+from parallelops import watching
+from parallelops.watching import ALL_COMPLETED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -187,7 +187,7 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         Raises:
             DeadlockError: the wait would never end.
         """
-        return _futures.wait(futures, self.runtime, timeout, return_when)
+        return watching.wait(futures, self.runtime, timeout, return_when)
 
     def as_completed(
         self,
@@ -201,7 +201,7 @@ class Executor(concurrent.futures.Executor, abc.ABC):
                 done.
             DeadlockError: the wait would never end.
         """
-        return _futures.as_completed(futures, self.runtime, timeout)
+        return watching.as_completed(futures, self.runtime, timeout)
 
     def map(
         self,

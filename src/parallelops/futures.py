@@ -1,4 +1,4 @@
-"""A future that costs little, and waiting for futures.
+"""A future that costs little.
 
 :class:`Future` is a ``concurrent.futures.Future``: the standard library's
 ``wait`` and ``as_completed``, ``asyncio.wrap_future`` and users take it for
@@ -18,64 +18,37 @@ it reads the state; whoever finishes sets the state before it reads
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
-import contextlib
 import logging
 from concurrent.futures import CancelledError, InvalidStateError
 from concurrent.futures import _base as _std
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from parallelops import waiting
 from parallelops.synchronization import at_most
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
 
-    from parallelops.runtime import Lock, Runtime
+    from parallelops.runtime import Lock
+    from parallelops.waiting import Owner
 
-__all__ = ["ALL_COMPLETED", "FIRST_COMPLETED", "FIRST_EXCEPTION", "Future"]
+__all__ = ["Future", "describe"]
 
 T = TypeVar("T")
 AnyFuture = concurrent.futures.Future[Any]
 
-ALL_COMPLETED = concurrent.futures.ALL_COMPLETED
-FIRST_COMPLETED = concurrent.futures.FIRST_COMPLETED
-FIRST_EXCEPTION = concurrent.futures.FIRST_EXCEPTION
-
 _PENDING: Final = _std.PENDING
 _RUNNING: Final = _std.RUNNING
 _CANCELLED: Final = _std.CANCELLED_AND_NOTIFIED
-_FINISHED: Final = _std.FINISHED
-_DONE: Final = (_FINISHED, _CANCELLED, _std.CANCELLED)
+FINISHED: Final = _std.FINISHED
+DONE: Final = (FINISHED, _CANCELLED, _std.CANCELLED)
 
 # What an owned future has for a call: nothing left to pop.
 _TAKEN: Final[list[Any]] = []
 
 _log = logging.getLogger(__name__)
-
-
-class Owner(Protocol):
-    """What a future asks of the executor that made it."""
-
-    runtime: Runtime
-    # Guards the watchers of all its futures. Reentrant, since a signal
-    # handler or a finalizer may come back while it is held.
-    lock: Lock
-
-    def cancelled(self, future: Future[Any]) -> None:
-        """A future that nobody had begun was cancelled."""
-
-    def help(
-        self, future: Future[Any], party: waiting.Party, timeout: float | None
-    ) -> None:
-        """``party`` is about to wait for a future that nobody has begun:
-        run it there, if that is this executor's way."""
-
-    def starters(self) -> Collection[waiting.Party] | None:
-        """The parties of which one must be free before a queued future can
-        begin; None when one is."""
 
 
 class Observed(Protocol):
@@ -139,7 +112,7 @@ class Future(concurrent.futures.Future[T]):
 
     def done(self) -> bool:
         """True if it was cancelled or the call has ended."""
-        return self._state in _DONE
+        return self._state in DONE
 
     def result(self, timeout: float | None = None) -> T:
         """What the call returned, or raise what it raised.
@@ -156,9 +129,9 @@ class Future(concurrent.futures.Future[T]):
             TimeoutError: the time is up; the call goes on.
             DeadlockError: the wait would never end.
         """
-        if self._state not in _DONE:
+        if self._state not in DONE:
             self._wait(timeout)
-        if self._state != _FINISHED:
+        if self._state != FINISHED:
             raise CancelledError
         if self._exception is None:
             return self._result  # type: ignore[return-value]
@@ -173,9 +146,9 @@ class Future(concurrent.futures.Future[T]):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the call raised, or None; otherwise as :meth:`result`."""
-        if self._state not in _DONE:
+        if self._state not in DONE:
             self._wait(timeout)
-        if self._state != _FINISHED:
+        if self._state != FINISHED:
             raise CancelledError
         if self._exception is not None:
             self._unseen.seen = True
@@ -186,7 +159,7 @@ class Future(concurrent.futures.Future[T]):
     ) -> None:
         """Call ``fn(self)`` when done, or now; what it raises is logged."""
         with self._condition:
-            if self._state not in _DONE:
+            if self._state not in DONE:
                 self._done_callbacks.append(fn)
                 return
         self._call_back(fn)
@@ -234,7 +207,7 @@ class Future(concurrent.futures.Future[T]):
 
     def publish(self) -> None:
         """After :meth:`run`: it is done, for all to see."""
-        self._state = _FINISHED
+        self._state = FINISHED
         if self._watched:
             self._announce()
 
@@ -248,7 +221,7 @@ class Future(concurrent.futures.Future[T]):
         """In a forked child: nobody is left to make the call, and whoever
         held the old lock is not there to release it."""
         self._condition = lock  # type: ignore[assignment]
-        if self._state not in _DONE:
+        if self._state not in DONE:
             self.set_exception(failure)
 
     def revoke(self) -> bool:
@@ -299,13 +272,13 @@ class Future(concurrent.futures.Future[T]):
 
     def _end(self, result: Any, failure: BaseException | None) -> None:
         with self._condition:
-            if self._state in _DONE:
+            if self._state in DONE:
                 raise InvalidStateError(f"{self._state}: {self!r}")
             self._call = _TAKEN
             self._result = result
             if failure is not None:
                 self._fail(failure, "a future completed by hand", own=0)
-            self._state = _FINISHED
+            self._state = FINISHED
         self._announce()
 
     def _fail(self, failure: BaseException, name: str, own: int = 1) -> None:
@@ -341,12 +314,27 @@ class Future(concurrent.futures.Future[T]):
             _log.exception("done callback %s failed", describe(fn))
 
     def _wait(self, timeout: float | None) -> None:
-        futures = (self,)
-        runtime = self._owner.runtime
-        waiting.help_with(futures, 1, runtime, timeout)
-        with _Watch(futures, runtime, 1) as watch:
-            if not watch.wait(timeout):
+        owner = self._owner
+        party = waiting.party_of(owner.runtime)
+        if party is not None and (timeout is None or timeout > 0):
+            owner.help(self, party, timeout)
+        signal = _Signal(owner.runtime.lock())
+        with self._condition:
+            if self._state in DONE:
+                return
+            self._waiters.append(signal)  # type: ignore[arg-type]
+        try:
+            if party is None or timeout is not None:
+                came = signal.permit.acquire(timeout=at_most(timeout))
+            else:
+                with waiting.for_futures(party, (self,), 1):
+                    came = signal.permit.acquire()
+            if not came:
                 raise TimeoutError
+        except BaseException:
+            with self._condition:
+                self._waiters.remove(signal)  # type: ignore[arg-type]
+            raise
 
 
 class _Unseen:
@@ -374,121 +362,20 @@ class _Unseen:
             )
 
 
-class _Watch:
-    """Sees futures finish, in a ``with`` block; one thread waits on it.
+class _Signal:
+    """Wakes one thread when one future is done; and is a waiter as the
+    standard library's futures know them."""
 
-    It is a waiter as the standard library's futures know them, so it takes
-    those as well.
+    __slots__ = ("permit",)
 
-    Attributes:
-        finished: the futures that have finished and were not yet taken out.
-    """
-
-    def __init__(
-        self,
-        futures: Collection[AnyFuture],
-        runtime: Runtime,
-        need: int,
-        *,
-        until_failure: bool = False,
-    ) -> None:
-        self.finished: collections.deque[AnyFuture] = collections.deque()
-        self._futures = futures
-        self._runtime = runtime
-        self._need = need
-        self._until_failure = until_failure
-        self._permit = runtime.lock()
-        self._permit.acquire()
-
-    def __enter__(self) -> Self:
-        for future in self._futures:
-            with future._condition:
-                if future._state not in _DONE:
-                    future._waiters.append(self)  # type: ignore[arg-type]
-                    continue
-            if future._state == _FINISHED and future._exception is not None:
-                self.add_exception(future)
-            else:
-                self.add_result(future)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        for future in self._futures:
-            with future._condition, contextlib.suppress(ValueError):
-                future._waiters.remove(self)  # type: ignore[arg-type]
+    def __init__(self, permit: Lock) -> None:
+        self.permit = permit
+        permit.acquire()
 
     def add_result(self, future: AnyFuture) -> None:
-        self.finished.append(future)
-        if len(self.finished) >= self._need:
-            self._wake()
+        self.permit.release()
 
-    add_cancelled = add_result
-
-    def add_exception(self, future: AnyFuture) -> None:
-        self.add_result(future)
-        if self._until_failure:
-            self._wake()
-
-    def _wake(self) -> None:
-        # Already awake, if it is not locked.
-        with contextlib.suppress(RuntimeError):
-            self._permit.release()
-
-    def wait(self, timeout: float | None) -> bool:
-        """Until as many have finished as are needed; False if time is up."""
-        with waiting.for_futures(
-            self._futures, self._need, self._runtime, timeout
-        ):
-            return self._permit.acquire(timeout=at_most(timeout))
-
-
-def wait(
-    futures: Iterable[AnyFuture],
-    runtime: Runtime,
-    timeout: float | None = None,
-    return_when: str = ALL_COMPLETED,
-) -> _std.DoneAndNotDoneFutures[Any]:
-    """Wait as ``runtime``'s threads do; see ``Executor.wait``."""
-    todo = set(futures)
-    if return_when not in (ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION):
-        raise ValueError(f"invalid return condition: {return_when!r}")
-    need = min(len(todo), 1 if return_when == FIRST_COMPLETED else len(todo))
-    if need:
-        waiting.help_with(todo, need, runtime, timeout)
-        with _Watch(
-            todo,
-            runtime,
-            need,
-            until_failure=return_when == FIRST_EXCEPTION,
-        ) as watch:
-            watch.wait(timeout)
-    done = {future for future in todo if future.done()}
-    return _std.DoneAndNotDoneFutures(done, todo - done)
-
-
-def as_completed(
-    futures: Iterable[AnyFuture],
-    runtime: Runtime,
-    timeout: float | None = None,
-) -> Iterator[AnyFuture]:
-    """Yield as they finish; see ``Executor.as_completed``."""
-    end = None if timeout is None else runtime.monotonic() + timeout
-    todo = set(futures)
-    total = len(todo)
-    with _Watch(frozenset(todo), runtime, 1) as watch:
-        while todo:
-            if not watch.finished:
-                left = None if end is None else end - runtime.monotonic()
-                waiting.help_with(todo, 1, runtime, left)
-                if not watch.wait(left) and not watch.finished:
-                    raise TimeoutError(
-                        f"{len(todo)} (of {total}) futures unfinished"
-                    )
-                continue
-            future = watch.finished.popleft()
-            todo.discard(future)
-            yield future
-            del future
+    add_exception = add_cancelled = add_result
 
 
 def describe(fn: Any) -> str:

@@ -12,7 +12,7 @@ for something that may move: no wait is refused that could end.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from parallelops.errors import DeadlockError
 
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from concurrent.futures import Future as AnyFuture
 
-    from parallelops.futures import Future, Owner
-    from parallelops.runtime import Runtime
+    from parallelops.futures import Future
+    from parallelops.runtime import Lock, Runtime
 
 __all__ = [
+    "Owner",
     "Party",
     "enter",
     "for_futures",
@@ -59,6 +60,28 @@ class Party:
         return self.task is future or future in self.outer
 
 
+class Owner(Protocol):
+    """What a future asks of the executor that made it."""
+
+    runtime: Runtime
+    # Guards the watchers of all its futures. Reentrant, since a signal
+    # handler or a finalizer may come back while it is held.
+    lock: Lock
+
+    def cancelled(self, future: Future[Any]) -> None:
+        """A future that nobody had begun was cancelled."""
+
+    def help(
+        self, future: Future[Any], party: Party, timeout: float | None
+    ) -> None:
+        """``party`` is about to wait for a future that nobody has begun:
+        run it there, if that is this executor's way."""
+
+    def starters(self) -> Collection[Party] | None:
+        """The parties of which one must be free before a queued future can
+        begin; None when one is."""
+
+
 # By the identity of the thread. Each entry is written by its own thread.
 _parties: dict[int, Party] = {}
 
@@ -69,6 +92,7 @@ def register(runtime: Runtime, party: Party) -> None:
 
 
 def unregister(runtime: Runtime) -> None:
+    """The calling thread runs no more tasks."""
     _parties.pop(runtime.ident(), None)
 
 
@@ -123,39 +147,26 @@ def _is_done(future: AnyFuture[Any]) -> bool:
     return future.done()
 
 
-@contextlib.contextmanager
 def for_futures(
-    futures: Collection[AnyFuture[Any]],
-    need: int,
-    runtime: Runtime,
-    timeout: float | None,
-) -> Iterator[None]:
-    """The calling thread waits, in the ``with`` block, for the futures.
+    party: Party, futures: Collection[AnyFuture[Any]], need: int
+) -> contextlib.AbstractContextManager[None]:
+    """``party`` waits, in the ``with`` block, for ``need`` of the futures.
 
     Raises:
         DeadlockError: nothing could ever end the wait.
     """
-    party = party_of(runtime)
-    if party is None or timeout is not None:
-        yield
-    else:
-        with _awaiting(party, lambda seen: _enough(futures, need, seen)):
-            yield
+    return _awaiting(party, lambda seen: _enough(futures, need, seen))
 
 
-@contextlib.contextmanager
-def for_room(owner: Owner, runtime: Runtime) -> Iterator[None]:
-    """The calling thread waits until ``owner`` has room for a task.
+def for_room(
+    party: Party, owner: Owner
+) -> contextlib.AbstractContextManager[None]:
+    """``party`` waits, in the ``with`` block, for ``owner`` to have room.
 
     Raises:
         DeadlockError: nothing could ever end the wait.
     """
-    party = party_of(runtime)
-    if party is None:
-        yield
-    else:
-        with _awaiting(party, lambda seen: _can_start(owner, seen)):
-            yield
+    return _awaiting(party, lambda seen: _can_start(owner, seen))
 
 
 @contextlib.contextmanager

@@ -316,6 +316,8 @@ def test_asyncio_takes_its_futures():
 
     async def main(executor, gate):
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(executor)
+        assert await asyncio.to_thread(pow, 2, 4) == 16
         assert await loop.run_in_executor(executor, pow, 2, 3) == 8
         with pytest.raises(ValueError):
             await asyncio.wrap_future(executor.submit(int, "x"))

@@ -78,17 +78,17 @@ class Admission:
         """
         pool = self._pool
         policy = self._policy()
-        if policy == "block":
-            party = waiting.party_of(pool.runtime)
-            if isinstance(party, Worker) and party.pool is pool:
-                policy = "caller_runs"  # or it would wait for itself
+        party = waiting.party_of(pool.runtime)
+        own = isinstance(party, Worker) and party.pool is pool
+        if policy == "block" and own:
+            policy = "caller_runs"  # or it would wait for itself
         pool.count(policy)
         if pool.observers:
             pool.observers.tell(events.Saturated, policy=policy)
         if policy == "reject":
             raise ExecutorSaturated(pool.name, self.slots.number or 0)
         if policy == "block":
-            self._stand_in_line()
+            self._stand_in_line(party)
         return policy == "block"
 
     def _policy(self) -> Policy:
@@ -102,7 +102,7 @@ class Admission:
             )
         return policy
 
-    def _stand_in_line(self) -> None:
+    def _stand_in_line(self, party: waiting.Party | None) -> None:
         pool = self._pool
         permit = pool.runtime.lock()
         permit.acquire()
@@ -119,8 +119,11 @@ class Admission:
                     pass
                 else:
                     return
-                with waiting.for_room(pool, pool.runtime):
+                if party is None:
                     permit.acquire()
+                else:
+                    with waiting.for_room(party, pool):
+                        permit.acquire()
                 join = self.line.appendleft  # somebody was faster than us
         finally:
             self._leave_line(permit)

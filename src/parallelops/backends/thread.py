@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["ThreadExecutor"]
 
 
-class ThreadExecutor(PoolExecutor):
+# Nothing of the standard pool is used: it is a base because there is code
+# that asks for one by its class, such as asyncio's set_default_executor.
+class ThreadExecutor(PoolExecutor, concurrent.futures.ThreadPoolExecutor):
     """Runs tasks on threads of the operating system.
 
     The positional arguments are those of the standard library's

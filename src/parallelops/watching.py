@@ -1,0 +1,148 @@
+"""Waiting for many futures, the way a runtime's threads wait."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+from concurrent.futures import _base as _std
+from typing import TYPE_CHECKING, Any, Self
+
+from parallelops import waiting
+from parallelops.futures import DONE, FINISHED
+from parallelops.synchronization import at_most
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from parallelops.futures import AnyFuture
+    from parallelops.runtime import Runtime
+
+__all__ = [
+    "ALL_COMPLETED",
+    "FIRST_COMPLETED",
+    "FIRST_EXCEPTION",
+    "as_completed",
+    "wait",
+]
+
+ALL_COMPLETED = _std.ALL_COMPLETED
+FIRST_COMPLETED = _std.FIRST_COMPLETED
+FIRST_EXCEPTION = _std.FIRST_EXCEPTION
+
+
+class _Watch:
+    """Sees futures finish, in a ``with`` block; one thread waits on it.
+
+    It is a waiter as the standard library's futures know them, so it takes
+    those as well.
+
+    Attributes:
+        finished: the futures that have finished and were not yet taken out.
+    """
+
+    def __init__(
+        self,
+        futures: Collection[AnyFuture],
+        runtime: Runtime,
+        need: int,
+        *,
+        until_failure: bool = False,
+    ) -> None:
+        self.finished: collections.deque[AnyFuture] = collections.deque()
+        self._futures = futures
+        self._runtime = runtime
+        self._need = need
+        self._until_failure = until_failure
+        self._permit = runtime.lock()
+        self._permit.acquire()
+
+    def __enter__(self) -> Self:
+        for future in self._futures:
+            with future._condition:
+                if future._state not in DONE:
+                    future._waiters.append(self)  # type: ignore[arg-type]
+                    continue
+            if future._state == FINISHED and future._exception is not None:
+                self.add_exception(future)
+            else:
+                self.add_result(future)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for future in self._futures:
+            with future._condition, contextlib.suppress(ValueError):
+                future._waiters.remove(self)  # type: ignore[arg-type]
+
+    def add_result(self, future: AnyFuture) -> None:
+        self.finished.append(future)
+        if len(self.finished) >= self._need:
+            self._wake()
+
+    add_cancelled = add_result
+
+    def add_exception(self, future: AnyFuture) -> None:
+        self.add_result(future)
+        if self._until_failure:
+            self._wake()
+
+    def _wake(self) -> None:
+        # Already awake, if it is not locked.
+        with contextlib.suppress(RuntimeError):
+            self._permit.release()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Until as many have finished as are needed; False if time is up."""
+        party = waiting.party_of(self._runtime)
+        if party is None or timeout is not None:
+            return self._permit.acquire(timeout=at_most(timeout))
+        with waiting.for_futures(party, self._futures, self._need):
+            return self._permit.acquire()
+
+
+def wait(
+    futures: Iterable[AnyFuture],
+    runtime: Runtime,
+    timeout: float | None = None,
+    return_when: str = ALL_COMPLETED,
+) -> _std.DoneAndNotDoneFutures[Any]:
+    """Wait as ``runtime``'s threads do; see ``Executor.wait``."""
+    todo = set(futures)
+    if return_when not in (ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION):
+        raise ValueError(f"invalid return condition: {return_when!r}")
+    need = min(len(todo), 1 if return_when == FIRST_COMPLETED else len(todo))
+    if need:
+        waiting.help_with(todo, need, runtime, timeout)
+        with _Watch(
+            todo,
+            runtime,
+            need,
+            until_failure=return_when == FIRST_EXCEPTION,
+        ) as watch:
+            watch.wait(timeout)
+    done = {future for future in todo if future.done()}
+    return _std.DoneAndNotDoneFutures(done, todo - done)
+
+
+def as_completed(
+    futures: Iterable[AnyFuture],
+    runtime: Runtime,
+    timeout: float | None = None,
+) -> Iterator[AnyFuture]:
+    """Yield as they finish; see ``Executor.as_completed``."""
+    end = None if timeout is None else runtime.monotonic() + timeout
+    todo = set(futures)
+    total = len(todo)
+    with _Watch(frozenset(todo), runtime, 1) as watch:
+        while todo:
+            if not watch.finished:
+                left = None if end is None else end - runtime.monotonic()
+                waiting.help_with(todo, 1, runtime, left)
+                if not watch.wait(left) and not watch.finished:
+                    raise TimeoutError(
+                        f"{len(todo)} (of {total}) futures unfinished"
+                    )
+                continue
+            future = watch.finished.popleft()
+            todo.discard(future)
+            yield future
+            del future
