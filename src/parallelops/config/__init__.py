@@ -36,6 +36,7 @@ __all__ = [
     "GROUP",
     "executor_from",
     "list_opts",
+    "override",
     "read",
     "register_opts",
     "scrub_executor_from",
@@ -80,6 +81,18 @@ def read(files: Iterable[str]) -> cfg.ConfigOpts:
         default_config_dirs=[],
     )
     return conf
+
+
+def override(conf: cfg.ConfigOpts, name: str, value: object) -> None:
+    """Have ``value`` take the place of what ``conf`` says.
+
+    Raises:
+        ConfigError: the option cannot have that value.
+    """
+    try:
+        conf.set_override(name, value, group=GROUP)
+    except ValueError as error:
+        raise _error(name, str(error)) from error
 
 
 def validate(conf: cfg.ConfigOpts) -> None:

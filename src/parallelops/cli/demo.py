@@ -1,0 +1,154 @@
+"""``parallelops demo``: scrub real files with every backend, and compare."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parallelops import plugins
+from parallelops.cli.arguments import count, seconds
+from parallelops.cli.table import table
+from parallelops.errors import ParallelopsError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+__all__ = ["add_to", "run"]
+
+HEAD = (
+    "EXECUTOR",
+    "WORKERS",
+    "IMAGES",
+    "FAILURES",
+    "SECONDS",
+    "x SERIAL",
+    "x IDEAL",
+)
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser(
+        "demo",
+        help="scrub a folder of image files with every installed executor",
+        description="Make a folder of image files in two stores, one of "
+        "them slow, and scrub them, with one worker and with many, on each "
+        "installed executor. x SERIAL is how many times faster than serial "
+        "it was, x IDEAL how many times longer it took than the deletes "
+        "themselves would, spread evenly over the workers.",
+    )
+    parser.add_argument(
+        "--images", type=count, default=240, metavar="N", help="default: 240"
+    )
+    parser.add_argument(
+        "--workers", type=count, default=16, metavar="N", help="default: 16"
+    )
+    parser.add_argument(
+        "--delay",
+        type=seconds,
+        default=0.02,
+        metavar="SECONDS",
+        help="what a delete in the slow store takes; default: 0.02",
+    )
+    parser.add_argument(
+        "--executor",
+        action="append",
+        metavar="NAME",
+        help="compare only this one with serial; may be repeated",
+    )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="FOLDER",
+        help="work in this folder, which must not exist yet, and keep it "
+        "with the catalogues and reports",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON instead of a table"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run it; 1 when something was not scrubbed."""
+    rounds = [("serial", 1)]
+    for name in arguments.executor or _working_executors():
+        if name != "serial":
+            plugins.executor_class(name)  # an error now rather than later
+            rounds += [
+                (name, workers) for workers in sorted({1, arguments.workers})
+            ]
+    results: list[dict[str, Any]] = []
+    with _folder(arguments.keep) as folder:
+        for name, workers in rounds:
+            if sys.stderr.isatty():
+                print(f"scrubbing: {name} x {workers} ...", file=sys.stderr)
+            result = _scrub(folder, name, workers, arguments)
+            deletes = math.ceil(arguments.images / workers) * arguments.delay
+            took = result["seconds"]
+            result["x_serial"] = (results or [result])[0]["seconds"] / took
+            result["x_ideal"] = took / deletes if deletes else None
+            results.append(result)
+    if arguments.json:
+        print(json.dumps(results, indent=2))
+    else:
+        print(*table(HEAD, map(_row, results)), sep="\n")
+    return int(any(result["failures"] for result in results))
+
+
+def _working_executors() -> list[str]:
+    return [p.name for p in plugins.executors() if p.error is None]
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        keep.mkdir()
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix="parallelops-demo-") as name:
+        yield Path(name)
+
+
+def _scrub(
+    folder: Path, name: str, workers: int, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    # A process of its own for each: green threads need a patched one.
+    rehearsal = {
+        "folder": str(folder / f"{name}-{workers}"),
+        "executor": name,
+        "workers": workers,
+        "images": arguments.images,
+        "delay": arguments.delay,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "parallelops.cli.rehearsal"],
+        input=json.dumps(rehearsal),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        raise ParallelopsError(f"the scrub with {name} failed: {reason}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def _row(result: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        result["executor"],
+        result["workers"],
+        result["images"],
+        result["failures"],
+        result["seconds"],
+        result["x_serial"],
+        math.nan if result["x_ideal"] is None else result["x_ideal"],
+    )
