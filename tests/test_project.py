@@ -43,10 +43,11 @@ FLOORS = (
         "runtime",
         "synchronization",
         "waiting",
+        "watching",
     },
     {"backends", "keyed", "plugins", "ratelimit"},
     {"containers", "download", "images"},
-    {"cli", "config", "integrations", "observe", "testing"},
+    {"__main__", "cli", "config", "integrations", "observe", "testing"},
 )
 # On this floor nobody enters another room.
 STRANGERS = {"containers", "download", "images"}
@@ -62,7 +63,7 @@ HOMES = {
     "greenlet": "parallelops.backends.greenthread*",
     "hypothesis": "parallelops.testing.strategies",
     "libtorrent": "parallelops.download.swarm",
-    "oslo_config": "parallelops.config",
+    "oslo_config": "parallelops.config*",
     "pytest": "parallelops.testing.plugin",
     "stevedore": "parallelops.plugins",
     "tqdm": "parallelops.cli.*",

@@ -1,0 +1,131 @@
+"""The thread and serial executors against those that people have now."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import futurist
+import harness
+
+import parallelops
+
+TASKS = 100_000
+ROUND_TRIPS = 10_000
+WORKERS = 4
+
+Make = Callable[[], concurrent.futures.Executor]
+
+
+def nothing(*_: object) -> None:
+    """The task: what is left is the cost of the executor."""
+
+
+def standard() -> concurrent.futures.Executor:
+    return concurrent.futures.ThreadPoolExecutor(WORKERS)
+
+
+def thread() -> concurrent.futures.Executor:
+    # Bounded, and with room for all, since the standard one has no bound.
+    return parallelops.load_executor(
+        "thread", max_workers=WORKERS, max_queue=TASKS
+    )
+
+
+def serial() -> concurrent.futures.Executor:
+    return parallelops.load_executor("serial")
+
+
+def submit_and_result(make: Make) -> float:
+    """Microseconds a task: submit all, then ask for all results."""
+    with make() as executor:
+        begin = time.perf_counter()
+        for future in [executor.submit(nothing) for _ in range(TASKS)]:
+            future.result()
+        return (time.perf_counter() - begin) / TASKS * 1e6
+
+
+def round_trip(make: Make) -> float:
+    """Microseconds a task: ask for each result before the next submit."""
+    with make() as executor:
+        begin = time.perf_counter()
+        for _ in range(ROUND_TRIPS):
+            executor.submit(nothing).result()
+        return (time.perf_counter() - begin) / ROUND_TRIPS * 1e6
+
+
+def map_all(make: Make, chunksize: int) -> float:
+    """Microseconds a call."""
+    with make() as executor:
+        begin = time.perf_counter()
+        for _ in executor.map(nothing, range(TASKS), chunksize=chunksize):
+            pass
+        return (time.perf_counter() - begin) / TASKS * 1e6
+
+
+def memory(make: Make) -> float:
+    """Bytes a queued task, its future held."""
+    gate = threading.Event()
+    with make() as executor:
+        futures = [executor.submit(gate.wait) for _ in range(WORKERS)]
+        futures += futures[:1] * TASKS
+        tracemalloc.start()
+        for number in range(WORKERS, len(futures)):
+            futures[number] = executor.submit(nothing)
+        used, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        gate.set()
+        executor.shutdown(cancel_futures=True)
+    return used / TASKS
+
+
+def cancel_all(make: Make) -> float:
+    """Milliseconds to shut down and cancel all that is queued."""
+    gate = threading.Event()
+    with make() as executor:
+        futures = [executor.submit(gate.wait) for _ in range(WORKERS)]
+        futures += [executor.submit(nothing) for _ in range(TASKS)]
+        begin = time.perf_counter()
+        executor.shutdown(wait=False, cancel_futures=True)
+        took = time.perf_counter() - begin
+        gate.set()
+        return took * 1e3
+
+
+def against_standard(
+    what: str, unit: str, measure: Callable[[Make], float]
+) -> harness.Comparison:
+    return harness.Comparison(
+        what,
+        unit,
+        "ThreadPoolExecutor",
+        functools.partial(measure, standard),
+        functools.partial(measure, thread),
+    )
+
+
+COMPARISONS = [
+    against_standard("submit and result", "us", submit_and_result),
+    against_standard("round trip", "us", round_trip),
+    against_standard("map", "us", functools.partial(map_all, chunksize=1)),
+    against_standard(
+        "map in chunks of 100", "us", functools.partial(map_all, chunksize=100)
+    ),
+    against_standard("memory a queued task", "B", memory),
+    against_standard("cancel 100,000 tasks", "ms", cancel_all),
+    harness.Comparison(
+        "serial",
+        "us",
+        "futurist.SynchronousExecutor",
+        functools.partial(submit_and_result, futurist.SynchronousExecutor),
+        functools.partial(submit_and_result, serial),
+    ),
+]
+
+
+if __name__ == "__main__":
+    harness.report(COMPARISONS, harness.rounds_wanted(__doc__, default=5))

@@ -1,0 +1,73 @@
+"""What is checked, and how: ``nox`` does all of it, ``nox --list`` tells.
+
+Each session installs what it needs and no more, into a virtual environment
+that the next run finds again.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.10.14"  # the first with download_python
+nox.options.reuse_existing_virtualenvs = True
+# Test on the Pythons that are here, in CI too: no machine must have all.
+nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+# The Python that runs nox is surely here, so that the tests always run.
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+PYTHONS = sorted({*nox.project.python_versions(PROJECT), HERE})
+
+# Not editable: what is tested is what people install.
+PACKAGE = ".[greenthread,cli]"
+
+
+def group(name: str) -> tuple[str, ...]:
+    """The requirements of one of the dependency groups."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Read the code for mistakes, and for how it is laid out."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, of this file as well."""
+    session.install(PACKAGE, *group("types"), "nox")
+    session.run("mypy")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests; what follows ``--`` goes to pytest."""
+    session.install(PACKAGE, *group("test"))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(default=False)
+def sample(session: nox.Session) -> None:
+    """Write the sample configuration file anew."""
+    session.install(".")
+    session.run(
+        "oslo-config-generator",
+        *("--namespace", "parallelops"),
+        *("--output-file", "docs/parallelops.conf.sample"),
+    )
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks; what follows ``--`` goes to each of them."""
+    session.install(PACKAGE, *group("bench"))
+    # Each in a process of its own: one of them may patch the whole process.
+    for path in sorted(Path("benchmarks").glob("bench_*.py")):
+        session.run("python", str(path), *session.posargs)
