@@ -25,6 +25,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 Policy = Literal["block", "reject", "caller_runs"]
+LONGEST_BUFFER = 1000
 POLICIES: tuple[Policy, ...] = ("block", "reject", "caller_runs")
 
 
@@ -218,7 +219,8 @@ class Executor(concurrent.futures.Executor, abc.ABC):
             chunksize: how many calls make one task. More cost less each,
                 and are lost together when one of them fails.
             buffersize: how many tasks may be ahead of the reader; None is
-                twice ``max_workers``. The iterables are read no further.
+                as many as the executor holds at once, but 1000 in its queue
+                at the most. The iterables are read no further.
 
         Raises:
             TimeoutError: a result was not there in time.
@@ -227,7 +229,11 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
         if buffersize is None:
-            buffersize = 2 * self.stats().max_workers
+            stats = self.stats()
+            queue = stats.max_queue
+            buffersize = stats.max_workers + (
+                LONGEST_BUFFER if queue is None else min(queue, LONGEST_BUFFER)
+            )
         if buffersize < 1:
             raise ValueError("buffersize must be >= 1.")
         monotonic = self.runtime.monotonic

@@ -13,7 +13,8 @@ worker, a canceller and a waiter that helps, one gets the function.
 
 *Finish first, look for watchers second.* A watcher sets ``_watched`` before
 it reads the state; whoever finishes sets the state before it reads
-``_watched``. At least one of the two sees the other.
+``_watched``. At least one of the two sees the other. Where both do, the lock
+of the owner settles it.
 """
 
 from __future__ import annotations
@@ -65,18 +66,14 @@ class Future(concurrent.futures.Future[T]):
     """
 
     observed: Observed | None = None
-    _done_callbacks: list[Callable[[Any], object]]
 
     __slots__ = (
         "_call",
-        "_condition",
-        "_done_callbacks",
         "_exception",
         "_owner",
         "_result",
         "_state",
         "_unseen",
-        "_waiters",
         "_watched",
     )
 
@@ -86,19 +83,31 @@ class Future(concurrent.futures.Future[T]):
         self._call = call
         self._state = _PENDING
         self._exception = None
-        self._watched = False
+        # Once somebody has looked: what waits, and what to call back.
+        self._watched: tuple[list[Any], list[Any]] | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        # Called for a slot that is still empty, so once for each at most.
-        if name == "_condition":
-            self._watched = True
-            self._condition = self._owner.lock  # type: ignore[assignment]
-            return self._condition
-        if name in ("_waiters", "_done_callbacks"):
-            empty: list[Any] = []
-            setattr(self, name, empty)
-            return empty
-        raise AttributeError(name)
+    # What the standard library's functions reach for. A future that nobody
+    # watches has none of it.
+
+    @property
+    def _condition(self) -> Lock:  # type: ignore[override]
+        self._watchers()
+        return self._owner.lock
+
+    @property
+    def _waiters(self) -> list[Any]:  # type: ignore[override]
+        return self._watchers()[0]
+
+    @property
+    def _done_callbacks(self) -> list[Any]:
+        return self._watchers()[1]
+
+    def _watchers(self) -> tuple[list[Any], list[Any]]:
+        if self._watched is None:
+            with self._owner.lock:
+                if self._watched is None:
+                    self._watched = ([], [])
+        return self._watched
 
     # -- asking
 
@@ -129,9 +138,9 @@ class Future(concurrent.futures.Future[T]):
             TimeoutError: the time is up; the call goes on.
             DeadlockError: the wait would never end.
         """
-        if self._state not in DONE:
+        if self._state is not FINISHED and self._state not in DONE:
             self._wait(timeout)
-        if self._state != FINISHED:
+        if self._state is not FINISHED:
             raise CancelledError
         if self._exception is None:
             return self._result  # type: ignore[return-value]
@@ -208,7 +217,7 @@ class Future(concurrent.futures.Future[T]):
     def publish(self) -> None:
         """After :meth:`run`: it is done, for all to see."""
         self._state = FINISHED
-        if self._watched:
+        if self._watched is not None:
             self._announce()
 
     def replace_function(self, fn: Callable[..., T]) -> Callable[..., T]:
@@ -217,10 +226,8 @@ class Future(concurrent.futures.Future[T]):
         self._call[-1] = fn
         return before
 
-    def abandon(self, lock: Lock, failure: BaseException) -> None:
-        """In a forked child: nobody is left to make the call, and whoever
-        held the old lock is not there to release it."""
-        self._condition = lock  # type: ignore[assignment]
+    def abandon(self, failure: BaseException) -> None:
+        """In a forked child: nobody is left to make the call."""
         if self._state not in DONE:
             self.set_exception(failure)
 
@@ -247,6 +254,24 @@ class Future(concurrent.futures.Future[T]):
             self._state = _CANCELLED
         self._owner.cancelled(self)
         self._announce()
+        return True
+
+    def drop(self) -> bool:
+        """As :meth:`cancel`, for the owner, which keeps its own books.
+
+        Returns:
+            True if this call cancelled it.
+        """
+        try:
+            self._call.pop()
+        except IndexError:
+            return False
+        self._call = _TAKEN
+        self._state = _CANCELLED
+        if self._watched is not None:
+            self._announce()
+        if self.observed is not None:
+            self.observed.cancelled()
         return True
 
     def set_running_or_notify_cancel(self) -> bool:
@@ -291,18 +316,19 @@ class Future(concurrent.futures.Future[T]):
         self._unseen = _Unseen(failure, traceback, name)
 
     def _announce(self) -> None:
-        with self._condition:
+        waiters, callbacks = self._watchers()
+        with self._owner.lock:
             failed = self._exception is not None
-            for waiter in self._waiters:
+            for waiter in waiters:
                 if self._state == _CANCELLED:
                     waiter.add_cancelled(self)
                 elif failed:
                     waiter.add_exception(self)
                 else:
                     waiter.add_result(self)
-            callbacks = self._done_callbacks
-            self._done_callbacks = []
-        for fn in callbacks:
+            called = callbacks.copy()
+            callbacks.clear()
+        for fn in called:
             self._call_back(fn)
 
     def _call_back(
@@ -319,21 +345,24 @@ class Future(concurrent.futures.Future[T]):
         if party is not None and (timeout is None or timeout > 0):
             owner.help(self, party, timeout)
         signal = _Signal(owner.runtime.lock())
-        with self._condition:
-            if self._state in DONE:
-                return
-            self._waiters.append(signal)  # type: ignore[arg-type]
+        waiters = self._watchers()[0]
+        waiters.append(signal)
+        # Look only now: who finishes it from here on sees us.
+        if self._state in DONE:
+            return
         try:
-            if party is None or timeout is not None:
+            if timeout is not None:
                 came = signal.permit.acquire(timeout=at_most(timeout))
+            elif party is None:
+                came = signal.permit.acquire()
             else:
                 with waiting.for_futures(party, (self,), 1):
                     came = signal.permit.acquire()
             if not came:
                 raise TimeoutError
         except BaseException:
-            with self._condition:
-                self._waiters.remove(signal)  # type: ignore[arg-type]
+            with owner.lock:
+                waiters.remove(signal)
             raise
 
 

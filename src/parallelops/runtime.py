@@ -165,9 +165,14 @@ class Runtime(abc.ABC):
 class ThreadRuntime(Runtime):
     """Threads of the operating system, as the standard library has them.
 
-    Everything is looked up when it is asked for: a process may be
-    monkey-patched after this module was imported.
+    Everything is looked up when the runtime is made or later: a process may
+    be monkey-patched after this module was imported.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Asked for at each task that a caller runs itself.
+        self.ident = threading.get_ident  # type: ignore[method-assign]
 
     def spawn(self, target: Callable[[], object], *, name: str) -> Handle:
         thread = threading.Thread(target=target, name=name, daemon=True)

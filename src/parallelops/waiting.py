@@ -1,7 +1,7 @@
 """Who waits for whom: helping, and telling a deadlock from a long wait.
 
-A *party* is a thread that runs tasks: a worker for as long as it lives, a
-caller while it runs a task itself. A party that is about to wait for a task
+A *party* is a thread that runs tasks: a worker for as long as it lives,
+another thread while it runs a task itself. A party that is about to wait for a task
 which nobody has begun may run it (its executor decides). A party that waits
 without a time limit first asks whether anything could ever end the wait; if
 every way leads back to a party that waits as well, it raises DeadlockError
@@ -38,26 +38,23 @@ __all__ = [
 
 
 class Party:
-    """A thread that runs tasks.
+    """A thread that runs tasks, or waits in one.
 
     Attributes:
-        name: what it is called in logs and events.
-        task: the future it is running, None between tasks.
-        outer: the futures whose tasks it has put aside to run ``task``.
+        name: what it is called in errors.
+        ident: its identity, in its runtime.
+        task: the future that it took as a worker and is running.
         awaited: set while it waits without a time limit: tells whether
             anything could end the wait, given the parties already asked.
     """
 
-    __slots__ = ("awaited", "name", "outer", "task")
+    __slots__ = ("awaited", "ident", "name", "task")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, ident: int | None = None) -> None:
         self.name = name
+        self.ident = ident
         self.task: Future[Any] | None = None
-        self.outer: list[Future[Any] | None] = []
         self.awaited: Callable[[set[int]], bool] | None = None
-
-    def runs(self, future: AnyFuture[Any]) -> bool:
-        return self.task is future or future in self.outer
 
 
 class Owner(Protocol):
@@ -82,44 +79,51 @@ class Owner(Protocol):
         begin; None when one is."""
 
 
-# By the identity of the thread. Each entry is written by its own thread.
+# Both by the identity of the thread, and written by that thread alone.
+# Workers, and other threads while they wait in a task:
 _parties: dict[int, Party] = {}
+# What threads run beside a worker's own task, each in the midst of the next:
+_Inner = tuple["Future[Any]", "_Inner | None"]
+_inner: dict[int, _Inner] = {}
 
 
 def register(runtime: Runtime, party: Party) -> None:
     """The calling thread is ``party`` from now on."""
-    _parties[runtime.ident()] = party
+    party.ident = runtime.ident()
+    _parties[party.ident] = party
 
 
-def unregister(runtime: Runtime) -> None:
-    """The calling thread runs no more tasks."""
-    _parties.pop(runtime.ident(), None)
+def unregister(party: Party) -> None:
+    """The calling thread, which is ``party``, runs no more tasks."""
+    del _parties[party.ident or 0]
 
 
 def party_of(runtime: Runtime) -> Party | None:
-    """The calling thread as a party, if it runs tasks."""
-    return _parties.get(runtime.ident())
-
-
-def enter(runtime: Runtime, future: Future[Any]) -> Party:
-    """The calling thread, whoever it is, runs ``future``'s task next."""
+    """The calling thread as a party, if it is in a task."""
     ident = runtime.ident()
     party = _parties.get(ident)
-    if party is None:
-        party = _parties[ident] = Party(runtime.thread_name())
-    else:
-        party.outer.append(party.task)
-    party.task = future
+    if party is None and ident in _inner:
+        return Party("the caller", ident)
     return party
 
 
-def leave(runtime: Runtime, party: Party) -> None:
-    """It has run what it entered, and goes on with what it was doing."""
-    if party.outer:
-        party.task = party.outer.pop()
+def enter(ident: int, future: Future[Any]) -> _Inner | None:
+    """The calling thread puts aside what it does, to run ``future``'s task.
+
+    Returns:
+        What to give to :func:`leave` afterwards.
+    """
+    outer = _inner.get(ident)
+    _inner[ident] = (future, outer)
+    return outer
+
+
+def leave(ident: int, outer: _Inner | None) -> None:
+    """It has run the task, and goes on with what it was doing."""
+    if outer is None:
+        del _inner[ident]
     else:
-        party.task = None
-        del _parties[runtime.ident()]
+        _inner[ident] = outer
 
 
 def help_with(
@@ -173,9 +177,12 @@ def for_room(
 def _awaiting(
     party: Party, awaited: Callable[[set[int]], bool]
 ) -> Iterator[None]:
+    ident = party.ident or 0
+    known = ident in _parties
     # First say it, then look: of parties that close a circle together, the
     # last one sees all of it.
     party.awaited = awaited
+    _parties[ident] = party
     try:
         if not _can_move(party, set()):
             raise DeadlockError(
@@ -185,6 +192,8 @@ def _awaiting(
         yield
     finally:
         party.awaited = None
+        if not known:
+            del _parties[ident]
 
 
 def _can_move(party: Party, seen: set[int]) -> bool:
@@ -215,9 +224,21 @@ def _can_end(future: AnyFuture[Any], seen: set[int]) -> bool:
     owner: Owner | None = getattr(future, "_owner", None)
     if owner is None or future.done():
         return True
-    for party in tuple(_parties.values()):
-        if party.runs(future):
-            return _can_move(party, seen)
     if future.running():
-        return True  # by somebody who is just beginning or ending
+        runner = _runner(future)
+        # None is a thread that does not wait, or is about to begin or end.
+        return runner is None or _can_move(runner, seen)
     return _can_start(owner, seen)
+
+
+def _runner(future: AnyFuture[Any]) -> Party | None:
+    for party in tuple(_parties.values()):
+        if party.task is future:
+            return party
+    for ident, inner in tuple(_inner.items()):
+        link: _Inner | None = inner
+        while link is not None:
+            if link[0] is future:
+                return _parties.get(ident)
+            link = link[1]
+    return None

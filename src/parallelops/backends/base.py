@@ -78,6 +78,8 @@ class PoolExecutor(Executor):
         pool = self._pool
         if pool.closed:
             raise pool.refuse()
+        if pool.wrap is not None:
+            fn = pool.wrap(fn)
         here = False
         try:
             pool.admission.slots.take()
@@ -97,8 +99,10 @@ class PoolExecutor(Executor):
                 del future
         pool.ready.append(future)
         try:
-            if pool.idle or pool.seats.left:
+            if pool.idle:
                 pool.wake_or_hire()
+            elif pool.seats.left:
+                pool.hire()
             # Look only now: workers empty the queue after they see this.
             if pool.closed:
                 raise pool.refuse()

@@ -6,7 +6,7 @@ import itertools
 import logging
 from typing import TYPE_CHECKING, Any
 
-from parallelops import events, waiting
+from parallelops import events
 from parallelops.futures import describe
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ class _Observed:
         self._tell(events.TaskSubmitted)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        runtime = self._observers.runtime
-        party = waiting.party_of(runtime)
-        worker = party.name if party else runtime.thread_name()
+        worker = self._observers.runtime.thread_name()
         self._tell(events.TaskStarted, worker=worker)
         outcome = "failed"
         try:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from parallelops.executor import POLICIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from parallelops.events import Observer
     from parallelops.executor import OnSaturation
 
-__all__ = ["Options"]
+__all__ = ["Options", "Wrap"]
+
+Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,13 @@ class Options:
         thread_name_prefix: for the names of workers; a number follows.
         initializer: called in each worker before its first task, with
             ``initargs``. If it raises, the executor is broken for good.
+        wrap: called by submit with the function, in the caller; what it
+            returns is called in its place, in the worker. It carries what
+            lives in thread-locals, as context variables go by themselves.
+        fair: whoever submits takes turns: one that has queued much does not
+            hold up one that comes late. True goes by the thread that
+            submits; a callable is called by submit and returns what to go
+            by. It costs some speed.
         idle_timeout: seconds after which an idle worker ends; None keeps
             it.
         exit_timeout: seconds that the interpreter waits for accepted tasks
@@ -51,6 +59,8 @@ class Options:
     thread_name_prefix: str = ""
     initializer: Callable[..., object] | None = None
     initargs: tuple[Any, ...] = ()
+    wrap: Wrap | None = None
+    fair: bool | Callable[[], Hashable] = False
     idle_timeout: float | None = 60.0
     exit_timeout: float | None = 60.0
     observers: tuple[Observer, ...] = ()
@@ -75,8 +85,12 @@ class Options:
                 raise ValueError(
                     f"{option} must be seconds or None, not {seconds!r}"
                 )
-        if self.initializer is not None and not callable(self.initializer):
-            raise TypeError("initializer must be a callable")
+        for option in ("initializer", "wrap"):
+            value = getattr(self, option)
+            if value is not None and not callable(value):
+                raise TypeError(f"{option} must be a callable")
+        if not isinstance(self.fair, bool) and not callable(self.fair):
+            raise TypeError("fair must be a bool or a callable")
         for observer in self.observers:
             if not callable(observer):
                 raise TypeError(f"observer {observer!r} is not callable")

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelops import waiting
 from parallelops.backends.admission import Admission
+from parallelops.backends.fair import FairQueue
 from parallelops.backends.observed import Observers
 from parallelops.backends.slots import Slots
 from parallelops.backends.worker import Worker
@@ -39,6 +40,7 @@ from parallelops.executor import Stats
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from parallelops.backends.fair import Ready
     from parallelops.backends.options import Options
     from parallelops.futures import Future
     from parallelops.runtime import Handle, Runtime
@@ -64,6 +66,7 @@ class Pool:
         self.runtime = runtime
         self.name = name
         self.options = options
+        self.wrap = options.wrap
         self.observers = (
             Observers(name, runtime, options.observers)
             if options.observers
@@ -73,7 +76,11 @@ class Pool:
         self._cause: BaseException | None = None  # of having broken down
         # Reentrant: a signal handler may submit while it is held.
         self.lock = runtime.rlock()
-        self.ready: collections.deque[Future[Any]] = collections.deque()
+        self.ready: Ready = (
+            FairQueue(runtime, options.fair)
+            if options.fair
+            else collections.deque()
+        )
         self.idle: list[Worker] = []
         self.seats = Slots(options.max_workers, self.lock)
         self.admission = Admission(self, options.max_workers)
@@ -102,8 +109,19 @@ class Pool:
         Raises:
             WorkerStartError: nobody can.
         """
-        if self.idle and self.wake():
-            return
+        try:
+            worker = self.idle.pop()
+        except IndexError:
+            self.hire()
+        else:
+            worker.permit.release()
+
+    def hire(self) -> None:
+        """Start another worker, if there is a seat.
+
+        Raises:
+            WorkerStartError: none can be started, and there is no other.
+        """
         try:
             self.seats.take()
         except IndexError:
@@ -133,15 +151,6 @@ class Pool:
                 self._handles = [h for h in self._handles if h.is_alive()]
             self._handles.append(handle)
 
-    def wake(self) -> bool:
-        """Wake one idle worker, if there is one."""
-        try:
-            worker = self.idle.pop()
-        except IndexError:
-            return False
-        worker.permit.release()
-        return True
-
     def take_back(self, future: Future[Any]) -> bool:
         """Undo a submit; False if the task has begun."""
         if not future.revoke():
@@ -163,17 +172,23 @@ class Pool:
             KeyboardInterrupt: it came while the task ran; the future has
                 it, and the caller is to have it too.
         """
-        party = waiting.enter(self.runtime, future)
-        try:
-            succeeded = future.run()
-        finally:
-            waiting.leave(self.runtime, party)
+        succeeded = self._run_inside(future)
         self.count("succeeded" if succeeded else "failed")
         future.publish()
         try:
             if future.interrupted():
                 future.result()
         finally:
+            # A failure's frames lead back to this one.
+            del future
+
+    def _run_inside(self, future: Future[Any]) -> bool | None:
+        ident = self.runtime.ident()
+        outer = waiting.enter(ident, future)
+        try:
+            return future.run()
+        finally:
+            waiting.leave(ident, outer)
             # A failure's frames lead back to this one.
             del future
 
@@ -192,11 +207,7 @@ class Pool:
             return
         if timeout is not None and self.idle:
             return  # somebody will come for it
-        waiting.enter(self.runtime, future)
-        try:
-            succeeded = future.run()
-        finally:
-            waiting.leave(self.runtime, party)
+        succeeded = self._run_inside(future)
         if succeeded is None:
             return
         try:
@@ -258,32 +269,39 @@ class Pool:
             self.admission.resize(max_workers)
         # Who is idle looks whether it is one too many; what is queued may
         # have more workers.
-        for _ in range(len(self.idle)):
-            self.wake()
+        self._wake_all()
         for _ in range(min(len(self.ready), len(self.seats.left))):
-            self.wake_or_hire()
+            self.hire()
+
+    def _wake_all(self) -> None:
+        # Those that come after these look by themselves.
+        for _ in range(len(self.idle)):
+            try:
+                self.idle.pop().permit.release()
+            except IndexError:
+                return
 
     # -- the end
 
     def close(self, why: str = "shutdown") -> None:
         """Take nothing new; workers go when the queue is empty."""
         self.closed = self.closed or why
-        while self.wake():
-            pass
+        self._wake_all()
         self.admission.call_all()
 
     def _take_all(self) -> list[Future[Any]]:
-        taken = []
-        while True:
-            try:
-                taken.append(self.ready.popleft())
-            except IndexError:
-                return taken
+        # Who adds one in between sees that the pool is closed.
+        taken = list(self.ready)
+        self.ready.clear()
+        return taken
 
     def cancel_ready(self) -> None:
         """Cancel what nobody has begun."""
+        cancelled = 0
         for future in self._take_all():
-            future.cancel()
+            cancelled += future.drop()
+        self.admission.give_back(cancelled)
+        self.count("cancelled", cancelled)
 
     def join(self, timeout: float | None) -> None:
         """Wait until all workers have ended, unless called by one.
@@ -315,8 +333,7 @@ class Pool:
         self._handles.clear()
         for future in lost:
             future.abandon(
-                self.lock,
-                ExecutorBroken(f"{self.name}: its worker is not in this fork"),
+                ExecutorBroken(f"{self.name}: its worker is not in this fork")
             )
 
     def at_work(self) -> list[str]:
@@ -330,15 +347,14 @@ class Pool:
         return [
             (future, worker)
             for worker in tuple(self.workers)
-            for future in (worker.task, *worker.outer)
-            if future is not None
+            if (future := worker.task) is not None
         ]
 
     # -- telling
 
-    def count(self, what: str) -> None:
+    def count(self, what: str, times: int = 1) -> None:
         with self.lock:
-            self._counts[what] += 1
+            self._counts[what] += times
 
     def stats(self) -> Stats:
         with self.lock:

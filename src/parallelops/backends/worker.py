@@ -51,7 +51,7 @@ class Worker(waiting.Party):
             self._take_tasks()
             self._tell(events.WorkerStopped)
         finally:
-            waiting.unregister(pool.runtime)
+            waiting.unregister(self)
 
     def _take_tasks(self) -> None:
         pool = self.pool

@@ -1,0 +1,102 @@
+"""A ready queue in which submitters take turns."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+    from parallelops.futures import Future
+    from parallelops.runtime import Runtime
+
+__all__ = ["FairQueue", "Ready"]
+
+
+class Ready(Protocol):
+    """What a pool needs of its ready queue; a deque has it.
+
+    Each method is safe in several threads, and in a signal handler that
+    interrupts another one.
+    """
+
+    def append(self, future: Future[Any], /) -> None: ...
+    def popleft(self) -> Future[Any]: ...
+    def remove(self, future: Future[Any], /) -> None: ...
+    def clear(self) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Future[Any]]: ...
+
+
+class FairQueue:
+    """First in, first out for each submitter, who take turns.
+
+    Each future gets the number of a round when it comes: one after the last
+    of its submitter, but no earlier than the round that is being served.
+    Rounds are served in order. (Start-time fair queueing, P. Goyal and
+    others, 1996, with tasks of equal weight.)
+
+    Args:
+        runtime: says which thread submits.
+        submitter: returns who submits; True goes by the thread.
+    """
+
+    def __init__(
+        self, runtime: Runtime, submitter: bool | Callable[[], Hashable]
+    ) -> None:
+        self._submitter = submitter if callable(submitter) else runtime.ident
+        # Reentrant: a signal handler may submit while it is held.
+        self._lock = runtime.rlock()
+        self._heap: list[tuple[int, int, Future[Any]]] = []
+        self._arrivals = itertools.count()
+        self._round = 0
+        self._last: dict[Hashable, int] = {}
+
+    def append(self, future: Future[Any]) -> None:
+        """Put it behind the others of its submitter."""
+        submitter = self._submitter()
+        with self._lock:
+            turn = max(self._round, self._last.get(submitter, 0) + 1)
+            self._last[submitter] = turn
+            heapq.heappush(self._heap, (turn, next(self._arrivals), future))
+
+    def popleft(self) -> Future[Any]:
+        """Take the next; IndexError when there is none."""
+        with self._lock:
+            self._round, _, future = heapq.heappop(self._heap)
+            if not self._heap:
+                self._forget()
+            return future
+
+    def remove(self, future: Future[Any]) -> None:
+        """Take this one; ValueError when it is not here."""
+        with self._lock:
+            for index, (_, _, here) in enumerate(self._heap):
+                if here is future:
+                    self._heap[index] = self._heap[-1]
+                    self._heap.pop()
+                    heapq.heapify(self._heap)
+                    return
+        raise ValueError("not in the queue")
+
+    def clear(self) -> None:
+        """Take all."""
+        with self._lock:
+            self._heap.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        # With nobody waiting, nobody is owed a turn.
+        self._round = 0
+        self._last.clear()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def __iter__(self) -> Iterator[Future[Any]]:
+        """In the order in which they would be taken."""
+        with self._lock:
+            entries = sorted(self._heap)
+        return (future for _, _, future in entries)
