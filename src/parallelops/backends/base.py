@@ -97,8 +97,8 @@ class PoolExecutor(Executor):
             finally:
                 # A failure's frames lead back to this one.
                 del future
-        pool.ready.append(future)
         try:
+            pool.ready.append(future)
             if pool.idle:
                 pool.wake_or_hire()
             elif pool.seats.left:
