@@ -139,16 +139,15 @@ def help_with(
     party = party_of(runtime)
     if party is None or (timeout is not None and timeout <= 0):
         return
-    for future in futures:
+    todo = [future for future in futures if not future.done()]
+    need -= len(futures) - len(todo)
+    for future in todo:
+        if need <= 0:
+            return
         owner: Owner | None = getattr(future, "_owner", None)
-        if owner is not None and not future.done():
-            if sum(map(_is_done, futures)) >= need:
-                return
+        if owner is not None:
             owner.help(future, party, timeout)  # type: ignore[arg-type]
-
-
-def _is_done(future: AnyFuture[Any]) -> bool:
-    return future.done()
+        need -= future.done()
 
 
 def for_futures(

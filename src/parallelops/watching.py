@@ -106,7 +106,8 @@ def wait(
     return_when: str = ALL_COMPLETED,
 ) -> _std.DoneAndNotDoneFutures[Any]:
     """Wait as ``runtime``'s threads do; see ``Executor.wait``."""
-    todo = set(futures)
+    # Not a set: what is asked first is to be the same in each run.
+    todo = dict.fromkeys(futures)
     if return_when not in (ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION):
         raise ValueError(f"invalid return condition: {return_when!r}")
     need = min(len(todo), 1 if return_when == FIRST_COMPLETED else len(todo))
@@ -120,7 +121,7 @@ def wait(
         ) as watch:
             watch.wait(timeout)
     done = {future for future in todo if future.done()}
-    return _std.DoneAndNotDoneFutures(done, todo - done)
+    return _std.DoneAndNotDoneFutures(done, todo.keys() - done)
 
 
 def as_completed(
@@ -130,9 +131,9 @@ def as_completed(
 ) -> Iterator[AnyFuture]:
     """Yield as they finish; see ``Executor.as_completed``."""
     end = None if timeout is None else runtime.monotonic() + timeout
-    todo = set(futures)
+    todo = dict.fromkeys(futures)
     total = len(todo)
-    with _Watch(frozenset(todo), runtime, 1) as watch:
+    with _Watch(tuple(todo), runtime, 1) as watch:
         while todo:
             if not watch.finished:
                 left = None if end is None else end - runtime.monotonic()
@@ -143,6 +144,6 @@ def as_completed(
                     )
                 continue
             future = watch.finished.popleft()
-            todo.discard(future)
+            del todo[future]
             yield future
             del future
