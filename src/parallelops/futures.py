@@ -7,9 +7,9 @@ lists that the standard one makes for each task.
 
 Two rules make that safe without a lock on the way through:
 
-*Whoever pops the function owns the future.* ``_call`` is the list
-``[args, kwargs, context, function]``; ``list.pop`` is atomic, so that of a
-worker, a canceller and a waiter that helps, one gets the function.
+*Whoever pops the call owns the future.* ``_call`` is a list with one item,
+the call; ``list.pop`` is atomic, so that of a worker, a canceller and a
+waiter that helps, one gets it.
 
 *Finish first, look for watchers second.* A watcher sets ``_watched`` before
 it reads the state; whoever finishes sets the state before it reads
@@ -186,10 +186,9 @@ class Future(concurrent.futures.Future[T]):
             ours to make.
         """
         try:
-            fn = self._call.pop()
+            fn, args, kwargs, context = self._call.pop()
         except IndexError:
             return None
-        args, kwargs, context = self._call
         self._call = _TAKEN
         self._result = fn  # until there is one; see label()
         self._state = _RUNNING
@@ -222,9 +221,9 @@ class Future(concurrent.futures.Future[T]):
 
     def replace_function(self, fn: Callable[..., T]) -> Callable[..., T]:
         """Before anybody else has it: call ``fn`` instead of what it was."""
-        before: Callable[..., T] = self._call[-1]
-        self._call[-1] = fn
-        return before
+        before, *others = self._call.pop()
+        self._call.append((fn, *others))
+        return before  # type: ignore[no-any-return]
 
     def abandon(self, failure: BaseException) -> None:
         """In a forked child: nobody is left to make the call."""

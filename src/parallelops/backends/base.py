@@ -86,7 +86,7 @@ class PoolExecutor(Executor):
         except IndexError:
             here = not pool.admission.overflow()
         future: Future[T] = Future(
-            pool, [args, kwargs or None, _copy_context(), fn]
+            pool, [(fn, args, kwargs or None, _copy_context())]
         )
         if pool.observers:
             pool.observers.watch(future)

@@ -89,7 +89,7 @@ class SerialExecutor(Executor):
         if self._wrap is not None:
             fn = self._wrap(fn)
         future: Future[T] = Future(
-            self, [args, kwargs or None, _copy_context(), fn]
+            self, [(fn, args, kwargs or None, _copy_context())]
         )
         if self._observers is not None:
             self._observers.watch(future)

@@ -60,6 +60,8 @@ class ObservingContract(Part):
             assert all(e.executor == "e" for e in own)
             assert all(e.name == "builtins.int" for e in own)
             assert own[0].time <= own[1].time <= own[2].time
+            assert own[1].waited >= 0
+            assert own[2].ran >= 0
 
     def test_events_of_workers_and_bounds(self) -> None:
         """Workers, cancelling and saturation are told of too."""
@@ -88,6 +90,7 @@ class ObservingContract(Part):
             e for e in seen if getattr(e, "outcome", "") == "cancelled"
         )
         assert cancelled.worker is None
+        assert cancelled.ran is None
 
     def test_failing_observer(self) -> None:
         """What an observer raises is logged, and touches nothing."""
