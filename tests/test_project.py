@@ -59,6 +59,8 @@ FACE_FLOOR = 1
 
 # The one home of each third-party package, as a pattern of module names.
 HOMES = {
+    "cloudpickle": "parallelops.backends.dask",
+    "distributed": "parallelops.backends.dask",
     "eventlet": "parallelops.backends.greenthread*",
     "greenlet": "parallelops.backends.greenthread*",
     "hypothesis": "parallelops.testing.strategies",
@@ -81,6 +83,9 @@ RUNTIME_DOORS = {
     ("parallelops.runtime", "threading"): "the threads of real threads",
     ("parallelops.runtime", "time"): "the clocks of real threads",
     ("parallelops.synchronization", "queue"): "raises its Full and Empty",
+    ("parallelops.testing.schedules", "random"): "chance of a schedule's own",
+    ("parallelops.testing.simulat*", "_thread"): "real threads carry it",
+    ("parallelops.testing.simulated", "random"): "a runtime, with its seed",
 }
 
 LONGEST_FILE = 400

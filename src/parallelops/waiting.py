@@ -1,12 +1,13 @@
 """Who waits for whom: helping, and telling a deadlock from a long wait.
 
 A *party* is a thread that runs tasks: a worker for as long as it lives,
-another thread while it runs a task itself. A party that is about to wait for a task
-which nobody has begun may run it (its executor decides). A party that waits
-without a time limit first asks whether anything could ever end the wait; if
-every way leads back to a party that waits as well, it raises DeadlockError
-instead. What is not known (a standard future, an outside thread) is taken
-for something that may move: no wait is refused that could end.
+another thread while it runs a task itself. A party that is about to wait for
+a task which nobody has begun may run it (its executor decides). A party that
+waits without a time limit first asks whether anything could ever end the
+wait; if every way leads back to a party that waits as well, it raises
+DeadlockError instead. What is not known (a standard future, an outside
+thread) is taken for something that may move: no wait is refused that could
+end.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from parallelops import plugins
 from parallelops.cli.arguments import count, seconds
 from parallelops.cli.table import table
 from parallelops.errors import ParallelopsError
+from parallelops.executor import Traits
 
 if TYPE_CHECKING:
     import argparse
@@ -104,7 +105,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _working_executors() -> list[str]:
-    return [p.name for p in plugins.executors() if p.error is None]
+    names = [p.name for p in plugins.executors() if p.error is None]
+    # A scrub works with objects of its own process.
+    return [
+        name
+        for name in names
+        if getattr(
+            plugins.executor_class(name), "traits", Traits()
+        ).shared_memory
+    ]
 
 
 @contextlib.contextmanager

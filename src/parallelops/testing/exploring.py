@@ -109,7 +109,7 @@ def explore(
             sim = Sim(simulation, seed)
             try:
                 simulation.run(lambda: test(*args, sim=sim, **kwargs))
-            except Exception as failure:  # noqa: BLE001 - it is looked at
+            except Exception as failure:
                 return failure, simulation
             return None, simulation
 

@@ -12,39 +12,35 @@ from __future__ import annotations
 import _thread
 import dataclasses
 import gc
-import logging
-import random
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
-from parallelops.runtime import Runtime
 from parallelops.testing.preemption import seams_in
+from parallelops.testing.simulated import (
+    Over,
+    SimulatedLock,
+    SimulatedRuntime,
+    SimulatedThread,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from types import FrameType
 
-    from parallelops.runtime import Handle, Lock
     from parallelops.testing.preemption import Granularity
     from parallelops.testing.schedules import Strategy
 
 __all__ = [
     "Deadlock",
     "Endless",
-    "SimulatedRuntime",
     "Simulation",
     "SimulationFailure",
     "Stuck",
     "Switch",
 ]
 
-EPOCH = 1_700_000_000.0
 # Seconds of real time without a step, after which a thread counts as stuck.
 PATIENCE = 5.0
-
-
-_log = logging.getLogger("parallelops.futures")
 
 
 class SimulationFailure(AssertionError):
@@ -63,18 +59,6 @@ class Stuck(SimulationFailure):
     """A thread blocked in something that is not the runtime's."""
 
 
-class _Over(BaseException):
-    """Takes a thread out of a simulation that has ended."""
-
-
-# Tasks that were cut off are of no interest to whoever reads the log.
-_log.addFilter(
-    lambda record: (
-        not (record.exc_info and isinstance(record.exc_info[1], _Over))
-    )
-)
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Switch:
     """Another thread than the obvious one was chosen.
@@ -91,142 +75,6 @@ class Switch:
     step: int
     chosen: int
     text: str
-
-
-class _Thread:
-    """One simulated thread: a real one, and the lock that it waits on while
-    it does not hold the baton."""
-
-    def __init__(self, simulation: Simulation, number: int, name: str) -> None:
-        self.simulation = simulation
-        self.number = number
-        self.name = name
-        self.baton = _thread.allocate_lock()
-        self.baton.acquire()
-        self.native = 0
-        self.began = self.ended = False
-        # What it waits for, and until when on the virtual clock.
-        self.awaits: _Lock | _Thread | None = None
-        self.until: float | None = None
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait for it to end; a thread's own kind of wait."""
-        simulation = self.simulation
-        simulation.seam()
-        if not self.ended and not simulation.over:
-            simulation.block(self, timeout)
-
-    def is_alive(self) -> bool:
-        return not self.ended and not self.simulation.over
-
-    def frame(self) -> FrameType | None:
-        """Where it is, outside of this module and what it is made of."""
-        frame = sys._current_frames().get(self.native)
-        while frame is not None and _is_ours(frame):
-            frame = frame.f_back
-        return frame
-
-    def place(self) -> str:
-        """The same in words."""
-        if self.ended:
-            return "its end"
-        frame = self.frame()
-        if frame is None or not self.began:
-            return "its beginning"
-        return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-_OURS = {
-    __name__,
-    "parallelops.synchronization",
-    "parallelops.testing.exploring",
-    "parallelops.testing.preemption",
-}
-
-
-def _nothing() -> None:
-    pass
-
-
-def _is_ours(frame: FrameType) -> bool:
-    return frame.f_globals.get("__name__") in _OURS
-
-
-# Holds the locks that are taken before the run, or after.
-_OUTSIDE = object()
-
-
-class _Lock:
-    """A lock of the simulation. Whoever is chosen takes it: there is no
-    line, so that every order that a real lock allows can come about."""
-
-    __slots__ = ("_simulation", "holder")
-
-    def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
-        self.holder: object = None
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        simulation = self._simulation
-        simulation.seam()
-        until = None if timeout < 0 else simulation.now + timeout
-        while self.holder is not None and not simulation.over:
-            if not blocking or (until is not None and simulation.now >= until):
-                return False
-            simulation.block(
-                self, None if until is None else until - simulation.now
-            )
-        self.holder = simulation.current or _OUTSIDE
-        return True
-
-    def release(self) -> None:
-        if self.holder is None:
-            raise RuntimeError("release unlocked lock")
-        self.holder = None
-        self._simulation.wake(self)
-        self._simulation.seam()
-
-    def locked(self) -> bool:
-        return self.holder is not None
-
-    def __enter__(self) -> Self:
-        self.acquire()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.release()
-
-
-class SimulatedRuntime(Runtime):
-    """The runtime of a simulation; what it makes works only there."""
-
-    def __init__(self, simulation: Simulation, seed: int) -> None:
-        super().__init__()
-        self.random = random.Random(seed)  # noqa: S311 - it is to be known
-        self._simulation = simulation
-
-    def spawn(self, target: Callable[[], object], *, name: str) -> Handle:
-        return self._simulation.spawn(target, name)
-
-    def ident(self) -> int:
-        current = self._simulation.current
-        return -current.number if current else 0
-
-    def thread_name(self) -> str:
-        current = self._simulation.current
-        return current.name if current else "outside"
-
-    def lock(self) -> Lock:
-        return _Lock(self._simulation)
-
-    def monotonic(self) -> float:
-        return self._simulation.now
-
-    def time(self) -> float:
-        return EPOCH + self._simulation.now
-
-    def sleep(self, seconds: float) -> None:
-        self._simulation.sleep(seconds)
 
 
 class Simulation:
@@ -261,7 +109,7 @@ class Simulation:
     ) -> None:
         self.runtime = SimulatedRuntime(self, seed)
         self.now = 0.0
-        self.current: _Thread | None = None
+        self.current: SimulatedThread | None = None
         self.over = False
         self.steps = 0
         self.switches: list[Switch] = []
@@ -272,14 +120,16 @@ class Simulation:
         self._prepare: Callable[[], None] = _nothing
         self._strategy = strategy
         self._max_steps = max_steps
-        self._threads: list[_Thread] = []
+        self._threads: list[SimulatedThread] = []
         self._failure: BaseException | None = None
         self._ended = _thread.allocate_lock()
         self._left = 0
 
     # -- what the runtime does
 
-    def spawn(self, target: Callable[[], object], name: str) -> _Thread:
+    def spawn(
+        self, target: Callable[[], object], name: str
+    ) -> SimulatedThread:
         """Begin a thread; who runs next is as open as at any seam."""
         thread = self._begin(target, name)
         self.seam()
@@ -300,7 +150,9 @@ class Simulation:
         if chosen is not None and chosen is not me:
             self._pass_to(chosen, me)
 
-    def block(self, awaited: _Lock | _Thread, timeout: float | None) -> None:
+    def block(
+        self, awaited: SimulatedLock | SimulatedThread, timeout: float | None
+    ) -> None:
         """Wait until :meth:`wake`, or for so many seconds."""
         me = self.current
         if me is None:
@@ -315,7 +167,7 @@ class Simulation:
         if self.current is not None:
             self.block(self.current, seconds)
 
-    def wake(self, awaited: _Lock | _Thread) -> None:
+    def wake(self, awaited: SimulatedLock | SimulatedThread) -> None:
         """Whoever waits for it may go on, and look again."""
         for thread in self._threads:
             if thread.awaits is awaited:
@@ -368,8 +220,8 @@ class Simulation:
 
     def _begin(
         self, target: Callable[[], object], name: str, main: bool = False
-    ) -> _Thread:
-        thread = _Thread(self, len(self._threads), name)
+    ) -> SimulatedThread:
+        thread = SimulatedThread(self, len(self._threads), name)
         self._threads.append(thread)
         self._left += 1
 
@@ -383,7 +235,7 @@ class Simulation:
                     thread.began = True
                     prepare()
                     target()
-            except _Over:
+            except Over:
                 pass
             except BaseException as failure:
                 if not self.over:
@@ -394,7 +246,7 @@ class Simulation:
         _thread.start_new_thread(body, ())
         return thread
 
-    def _end(self, me: _Thread, main: bool) -> None:
+    def _end(self, me: SimulatedThread, main: bool) -> None:
         me.ended = True
         self._left -= 1
         self.wake(me)
@@ -415,7 +267,7 @@ class Simulation:
         self.current = None
         self._ended.release()
 
-    def _go_on(self, me: _Thread) -> None:
+    def _go_on(self, me: SimulatedThread) -> None:
         """``me`` cannot go on now: give the baton to one that can."""
         while (chosen := self._choose(me)) is None:
             waiting = [t for t in self._threads if t.until is not None]
@@ -430,7 +282,7 @@ class Simulation:
         if chosen is not me:
             self._pass_to(chosen, me)
 
-    def _choose(self, me: _Thread) -> _Thread | None:
+    def _choose(self, me: SimulatedThread) -> SimulatedThread | None:
         """Who is to have the baton; None when nobody can go on."""
         ready = [t for t in self._threads if t.awaits is None and not t.ended]
         if len(ready) < 2:
@@ -454,7 +306,7 @@ class Simulation:
             )
         return chosen
 
-    def _pass_to(self, chosen: _Thread, me: _Thread) -> None:
+    def _pass_to(self, chosen: SimulatedThread, me: SimulatedThread) -> None:
         self.current = chosen
         chosen.baton.release()
         if not me.ended:
@@ -463,7 +315,7 @@ class Simulation:
 
     def _leave_if_over(self) -> None:
         if self.over and self.current is not None:
-            raise _Over
+            raise Over
 
     def _fail(self, failure: BaseException) -> None:
         self._failure = failure
@@ -472,7 +324,7 @@ class Simulation:
         if me is not None and me.ended:
             self._let_out()
         else:
-            raise _Over
+            raise Over
 
     def _who_waits(self) -> str:
         lines = ["all threads wait:"]
@@ -481,13 +333,17 @@ class Simulation:
                 continue
             awaited = thread.awaits
             whom = "nobody who could wake it"
-            if isinstance(awaited, _Thread):
+            if isinstance(awaited, SimulatedThread):
                 whom = f"the end of {awaited.name}"
-            elif isinstance(awaited, _Lock) and isinstance(
-                awaited.holder, _Thread
+            elif isinstance(awaited, SimulatedLock) and isinstance(
+                awaited.holder, SimulatedThread
             ):
                 whom = f"a lock that {awaited.holder.name} took"
             lines.append(
                 f"  {thread.name} at {thread.place()} waits for {whom}"
             )
         return "\n".join(lines)
+
+
+def _nothing() -> None:
+    pass

@@ -80,7 +80,7 @@ class CallsContract(Part):
 
     def test_map_in_chunks(self) -> None:
         """Chunks change what it costs, not what comes out."""
-        with self.executor("shared_memory", max_workers=3) as executor:
+        with self.executor(max_workers=3) as executor:
             for chunksize in (1, 2, 7, 100):
                 assert list(
                     executor.map(str, range(20), chunksize=chunksize)

@@ -33,7 +33,9 @@ class WaitsContract(Part):
 
     def test_wait_for_the_first(self) -> None:
         """One that is done is enough."""
-        with self.executor("parallel", max_workers=2) as executor:
+        with self.executor(
+            "parallel", "shared_memory", max_workers=2
+        ) as executor:
             with self.busy(executor, 1) as gate:
                 held = executor.submit(gate.hold)
                 quick = executor.submit(int)

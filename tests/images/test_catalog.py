@@ -1,0 +1,462 @@
+"""The embedded catalogue: what it hands out, records and refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import sqlite3
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from parallelops.errors import (
+    CatalogError,
+    IllegalTransition,
+    NotInCatalog,
+)
+from parallelops.images import DueImage, LocationStatus, SQLiteCatalog
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Where a catalogue may be."""
+    return tmp_path / "catalog.sqlite"
+
+
+@pytest.fixture
+def catalog(path):
+    """An empty catalogue."""
+    with SQLiteCatalog(path) as catalog:
+        yield catalog
+
+
+def add(catalog, image_id, locations=1):
+    """Add an image that is somewhere."""
+    return catalog.add_image(
+        image_id, [(f"file:///{image_id}.{n}", "s") for n in range(locations)]
+    )
+
+
+def due(catalog, before=1e9, page=100):
+    """All that is due, page by page."""
+    found, last = [], None
+    while images := catalog.due(before, last, page):
+        assert len(images) <= page
+        found += images
+        last = images[-1]
+    return found
+
+
+def statuses(catalog, image_id):
+    """The statuses of an image's locations."""
+    return [location.status.value for location in catalog.locations(image_id)]
+
+
+def execute(path, *statements):
+    """Write to the file behind the catalogue's back."""
+    connection = sqlite3.connect(path)
+    with connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+def test_what_was_added_is_there(path):
+    """It survives that the catalogue is closed and opened again."""
+    with SQLiteCatalog(path) as catalog:
+        added = catalog.add_image("i", [("file:///a", None), ("s3://b", "c")])
+        catalog.add_image("none")
+    with SQLiteCatalog(path) as catalog:
+        assert catalog.locations("i") == added
+        assert [(x.url, x.store, x.status) for x in added] == [
+            ("file:///a", None, LocationStatus.ACTIVE),
+            ("s3://b", "c", LocationStatus.ACTIVE),
+        ]
+        assert list(catalog.images()) == [("i", "active"), ("none", "active")]
+        assert catalog.locations("none") == ()
+        assert catalog.counts()[LocationStatus.ACTIVE] == 2
+
+
+def test_active_images_are_never_due(catalog):
+    """Nobody deletes what nobody deleted."""
+    add(catalog, "a", 3)
+    catalog.add_image("no data yet")
+    assert due(catalog) == []
+    assert catalog.count_due(1e9) == 0
+
+
+def test_a_deleted_image_is_due_after_its_time(catalog):
+    """Not a moment before, and with all its locations."""
+    add(catalog, "a", 2)
+    catalog.delete_image("a", now=10.0)
+    assert due(catalog, before=9.999) == []
+    (image,) = due(catalog, before=10.0)
+    assert image == DueImage("a", 10.0, catalog.locations("a"))
+    assert {x.deleted_at for x in image.locations} == {10.0}
+    assert dict(catalog.images()) == {"a": "pending_delete"}
+
+
+def test_one_location_of_an_active_image_is_due_alone(catalog):
+    """The image and its other locations stay as they are."""
+    first, _ = add(catalog, "a", 2)
+    catalog.delete_location(first.id, now=10.0)
+    (image,) = due(catalog)
+    assert [x.id for x in image.locations] == [first.id]
+    settled = catalog.settle([image])
+    assert settled.locations == {first.id}
+    assert settled.images == frozenset()
+    assert statuses(catalog, "a") == ["deleted", "active"]
+    assert dict(catalog.images()) == {"a": "active"}
+    assert due(catalog) == []
+
+
+def test_with_its_last_location_goes_the_image(catalog):
+    """Deleting them one by one is as deleting the image."""
+    first, second = add(catalog, "a", 2)
+    catalog.delete_location(first.id, now=10.0)
+    catalog.delete_location(second.id, now=20.0)
+    assert dict(catalog.images()) == {"a": "pending_delete"}
+    (early,) = due(catalog, before=15.0)
+    assert [x.id for x in early.locations] == [first.id]
+    assert catalog.settle([early]).images == frozenset()
+    assert due(catalog, before=15.0) == []
+    (late,) = due(catalog)
+    assert [x.id for x in late.locations] == [second.id]
+    assert catalog.settle([late]).images == {"a"}
+    assert dict(catalog.images()) == {"a": "deleted"}
+
+
+def test_a_location_keeps_the_time_it_was_deleted_at(catalog):
+    """Deleting the image later does not make it wait anew."""
+    first, _ = add(catalog, "a", 2)
+    catalog.delete_location(first.id, now=10.0)
+    catalog.delete_image("a", now=20.0)
+    assert [x.deleted_at for x in catalog.locations("a")] == [10.0, 20.0]
+
+
+def test_settling_changes_only_what_is_pending_delete(catalog, path):
+    """A row that somebody else changed is left alone, and named."""
+    active, restored, done, mine = add(catalog, "a", 4)
+    for location in (restored, done, mine):
+        catalog.delete_location(location.id, now=1.0)
+    (image,) = due(catalog)
+    execute(
+        path,
+        f"UPDATE locations SET status = 'active' WHERE id = {restored.id}",
+        f"UPDATE locations SET status = 'deleted' WHERE id = {done.id}",
+    )
+    lost = dataclasses.replace(mine, id=99)
+    settled = catalog.settle([image, DueImage("b", 1.0, (active, lost))])
+    assert settled.locations == {mine.id}
+    assert settled.images == frozenset()
+    assert settled.refused == {
+        restored.id: "active",
+        done.id: "deleted",
+        active.id: "active",
+        99: None,
+    }
+    assert statuses(catalog, "a") == [
+        "active",
+        "active",
+        "deleted",
+        "deleted",
+    ]
+    assert catalog.settle([image]).locations == frozenset()
+
+
+def test_settling_is_all_or_nothing(catalog, path):
+    """If one row can't be written, no row is."""
+    for name in "ab":
+        add(catalog, name)
+        catalog.delete_image(name, 1.0)
+    execute(
+        path,
+        "CREATE TRIGGER fault BEFORE UPDATE ON locations"
+        " WHEN NEW.image_id = 'b' BEGIN SELECT RAISE(ABORT, 'fault'); END",
+    )
+    with pytest.raises(CatalogError, match="fault"):
+        catalog.settle(due(catalog))
+    assert statuses(catalog, "a") == ["pending_delete"]
+    assert len(due(catalog)) == 2
+
+
+@pytest.mark.parametrize("locations", [0, 2])
+def test_what_a_crash_left_over_is_finished(catalog, path, locations):
+    """An image whose data is all gone, but which nobody marked deleted, is
+    due without locations, and settling it finishes it."""
+    add(catalog, "a", locations)
+    catalog.delete_image("a", 5.0)
+    execute(path, "UPDATE locations SET status = 'deleted'")
+    assert due(catalog, before=4.0) == []
+    (image,) = due(catalog)
+    assert image == DueImage("a", 5.0, ())
+    assert catalog.count_due(1e9) == 1
+    settled = catalog.settle([image])
+    assert (settled.locations, settled.images) == (frozenset(), {"a"})
+    assert dict(catalog.images()) == {"a": "deleted"}
+    assert due(catalog) == []
+
+
+@settings(deadline=None)
+@given(
+    times=st.lists(st.integers(1, 4), max_size=12),
+    page=st.integers(1, 5),
+    failing=st.sets(st.integers(0, 11)),
+)
+def test_pages_hold_every_image_once(tmp_path_factory, times, page, failing):
+    """Oldest first, whatever the size of a page, while what was read is
+    settled in part: no image comes twice, and none is left out."""
+    path = tmp_path_factory.mktemp("pages") / "catalog.sqlite"
+    with SQLiteCatalog(path) as catalog:
+        for n, time in enumerate(times):
+            first, _ = add(catalog, f"i{n:02}", 2)
+            catalog.delete_location(first.id, time)
+            catalog.delete_image(f"i{n:02}", time + 0.5)
+        seen, last = [], None
+        while images := catalog.due(3.5, last, page):
+            seen += images
+            last = images[-1]
+            catalog.settle(
+                DueImage(
+                    image.id,
+                    image.since,
+                    image.locations[
+                        : 1 if int(image.id[1:]) in failing else 2
+                    ],
+                )
+                for image in images
+            )
+        expected = [
+            (time, f"i{n:02}") for n, time in enumerate(times) if time <= 3.5
+        ]
+        assert [(image.since, image.id) for image in seen] == sorted(expected)
+        left = {image.id for image in due(catalog, 3.5)}
+        assert left == {
+            name for _, name in expected if int(name[1:]) in failing
+        }
+
+
+def test_impossible_requests_are_refused(catalog):
+    """With an error of ours, and nothing is changed."""
+    (location,) = add(catalog, "a")
+    with pytest.raises(CatalogError, match="already"):
+        add(catalog, "a", 5)
+    with pytest.raises(NotInCatalog, match="'b'"):
+        catalog.delete_image("b", 1.0)
+    with pytest.raises(NotInCatalog, match="'b'"):
+        catalog.locations("b")
+    with pytest.raises(NotInCatalog, match="99"):
+        catalog.delete_location(99, 1.0)
+    with pytest.raises(CatalogError, match="CHECK"):
+        catalog.delete_image("a", float("nan"))
+    assert statuses(catalog, "a") == ["active"]
+    catalog.delete_image("a", 1.0)
+    with pytest.raises(IllegalTransition, match="an image"):
+        catalog.delete_image("a", 2.0)
+    with pytest.raises(IllegalTransition, match="a location"):
+        catalog.delete_location(location.id, 2.0)
+    assert len(due(catalog)) == 1
+
+
+def test_a_pending_upload_is_deleted_with_its_image(catalog, path):
+    """What is half there has to go as well."""
+    add(catalog, "a")
+    execute(path, "UPDATE locations SET status = 'pending'")
+    catalog.delete_image("a", 1.0)
+    assert statuses(catalog, "a") == ["pending_delete"]
+
+
+def test_many_images_are_read_as_you_go(catalog):
+    """More than one page of them, each once, while the table changes."""
+    names = [f"i{n:04}" for n in range(1100)]
+    for name in names:
+        add(catalog, name, 0)
+    seen = []
+    for name, _ in catalog.images():
+        seen.append(name)
+        if name == names[0]:
+            catalog.delete_image(names[-1], 1.0)
+    assert seen == names
+
+
+def test_it_is_private_and_durable(catalog, path):
+    """URLs may have secrets, and a row that is written stays."""
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    connection = catalog._connection
+    (synchronous,) = connection.execute("PRAGMA synchronous").fetchone()
+    (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
+    assert (synchronous, journal) == (2, "wal")
+
+
+# -- what is not a catalogue
+
+
+def refusal(path):
+    """The one error for a file that can't be used; it names the file."""
+    with pytest.raises(CatalogError) as caught:
+        SQLiteCatalog(path, busy_timeout=0)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_directory_is_refused(tmp_path):
+    """It says so."""
+    assert "directory" in refusal(tmp_path)
+
+
+def test_a_directory_that_is_not_there_is_not_made(path):
+    """A path with a mistake in it makes no catalogue somewhere else."""
+    assert "directory" in refusal(path / "deeper" / "catalog")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"x" * 5000, b"\0" * 4096])
+def test_garbage_is_refused(path, content):
+    """And left as it is."""
+    path.write_bytes(content)
+    assert "not a catalogue" in refusal(path)
+    assert path.read_bytes() == content
+
+
+def test_an_empty_file_is_refused(path):
+    """It could be all that is left of a catalogue, and is not to be taken
+    for a new one."""
+    path.touch()
+    assert "0 bytes" in refusal(path)
+    assert not path.stat().st_size
+
+
+def test_another_programs_database_is_refused(path):
+    """And not written to."""
+    execute(path, "CREATE TABLE images (id)")
+    before = path.read_bytes()
+    assert "another program" in refusal(path)
+    assert path.read_bytes() == before
+
+
+def test_a_newer_schema_is_refused(path):
+    """An old scrubber does not misread what a new one wrote."""
+    SQLiteCatalog(path).close()
+    execute(path, "PRAGMA user_version = 2")
+    assert "schema 2" in refusal(path)
+
+
+def test_a_truncated_catalogue_is_refused(path):
+    """Be it cut at a page or in the middle of one."""
+    with SQLiteCatalog(path) as catalog:
+        for n in range(200):
+            add(catalog, f"i{n}")
+    whole = path.read_bytes()
+    for size in (len(whole) // 2 // 4096 * 4096, 5000, 50):
+        path.write_bytes(whole[:size])
+        assert "backup" in refusal(path)
+
+
+def test_a_catalogue_damaged_while_it_is_open_says_so(path):
+    """An error names the file and the remedy, at any time."""
+    with SQLiteCatalog(path) as catalog:
+        for n in range(200):
+            add(catalog, f"i{n}")
+    damaged = bytearray(path.read_bytes())
+    damaged[4096:] = b"\xff" * (len(damaged) - 4096)
+    with SQLiteCatalog(path) as catalog:
+        path.write_bytes(damaged)
+        with pytest.raises(CatalogError, match=r"cannot read.*backup"):
+            list(catalog.images())
+
+
+def test_a_locked_catalogue_is_refused_after_a_while(path):
+    """Another process that writes and does not end is named as the cause."""
+    SQLiteCatalog(path).close()
+    other = sqlite3.connect(path)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        assert "another process" in refusal(path)
+    finally:
+        other.close()
+    SQLiteCatalog(path).close()
+
+
+@pytest.fixture
+def powerless():
+    """A directory that a user without rights may read; root becomes one."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def test_a_read_only_catalogue_is_refused(powerless):
+    """When it is opened, not when the first images are deleted."""
+    path = powerless / "catalog.sqlite"
+    SQLiteCatalog(path).close()
+    path.chmod(0o444)
+    powerless.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        assert "may" in refusal(path)
+        assert "may" in refusal(powerless / "new")
+    finally:
+        if root:
+            os.seteuid(0)
+        powerless.chmod(0o755)
+
+
+def test_a_closed_catalogue_says_so(path):
+    """It is closed once, or twice."""
+    catalog = SQLiteCatalog(path)
+    catalog.close()
+    catalog.close()
+    with pytest.raises(CatalogError, match="closed"):
+        catalog.counts()
+
+
+# -- several at once
+
+
+def _work(path, number, ready):
+    ready.wait()
+    with SQLiteCatalog(path) as catalog:
+        for n in range(10):
+            add(catalog, f"{number}-{n}", 2)
+            catalog.delete_image(f"{number}-{n}", 1.0)
+        catalog.settle(due(catalog))
+
+
+def test_several_processes_make_and_use_one(path):
+    """All begin at once, with no catalogue there, and nothing is lost."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(4)
+    workers = [
+        context.Process(target=_work, args=(path, n, ready)) for n in range(4)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert [child.name for child in path.parent.iterdir()] == [path.name]
+    with SQLiteCatalog(path) as catalog:
+        assert dict(catalog.images()) == {
+            f"{number}-{n}": "deleted"
+            for number in range(4)
+            for n in range(10)
+        }
+        assert catalog.counts()[LocationStatus.DELETED] == 80
+
+
+def test_a_fork_does_not_share_it(catalog):
+    """The child gets an error, and the parent's is as before."""
+    add(catalog, "a")
+    catalog._process -= 1  # as seen from another process
+    with pytest.raises(CatalogError, match="fork"):
+        catalog.counts()
+    catalog._process += 1
+    assert catalog.counts()[LocationStatus.ACTIVE] == 1
