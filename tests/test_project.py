@@ -42,6 +42,7 @@ FLOORS = (
         "redact",
         "runtime",
         "synchronization",
+        "unseen",
         "waiting",
         "watching",
     },

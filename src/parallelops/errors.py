@@ -27,11 +27,13 @@ __all__ = [
     "MissingDependency",
     "NotInCatalog",
     "NotPatched",
+    "NotPicklable",
     "ParallelopsError",
     "PluginError",
     "ShutdownTimeout",
     "StoreError",
     "StoreUnavailable",
+    "TaskLost",
     "WorkerStartError",
 ]
 
@@ -69,6 +71,15 @@ class ExecutorBroken(ParallelopsError, concurrent.futures.BrokenExecutor):
 class WorkerStartError(ParallelopsError, RuntimeError):
     """No worker could be started for a task, and none was there. It did
     not run."""
+
+
+class NotPicklable(ParallelopsError, TypeError):
+    """A task cannot be sent to another process. It did not run."""
+
+
+class TaskLost(ParallelopsError, RuntimeError):
+    """What became of a task on another machine is not known. It may have
+    run, in part, once or more than once."""
 
 
 class DeadlockError(ParallelopsError, RuntimeError):

@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from parallelops import waiting
 from parallelops.synchronization import at_most
+from parallelops.unseen import Unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from parallelops.runtime import Lock
     from parallelops.waiting import Owner
@@ -312,7 +312,7 @@ class Future(concurrent.futures.Future[T]):
             traceback = traceback and traceback.tb_next
         self._result = None
         self._exception = failure.with_traceback(traceback)
-        self._unseen = _Unseen(failure, traceback, name)
+        self._unseen = Unseen(failure, traceback, name)
 
     def _announce(self) -> None:
         waiters, callbacks = self._watchers()
@@ -363,31 +363,6 @@ class Future(concurrent.futures.Future[T]):
             with owner.lock:
                 waiters.remove(signal)
             raise
-
-
-class _Unseen:
-    """Says so in the log if a failure dies and nobody has looked at it."""
-
-    __slots__ = ("failure", "name", "seen", "traceback")
-
-    def __init__(
-        self,
-        failure: BaseException,
-        traceback: TracebackType | None,
-        name: str,
-    ) -> None:
-        self.failure = failure
-        self.traceback = traceback
-        self.name = name
-        self.seen = False
-
-    def __del__(self, log: logging.Logger = _log) -> None:
-        if not self.seen:
-            log.error(
-                "%s failed and nobody asked for its result",
-                self.name,
-                exc_info=self.failure.with_traceback(self.traceback),
-            )
 
 
 class _Signal:

@@ -106,8 +106,9 @@ class PoolExecutor(Executor):
             # Look only now: workers empty the queue after they see this.
             if pool.closed:
                 raise pool.refuse()
-        except BaseException:
-            if pool.take_back(future):
+        except BaseException as error:
+            # What has begun is accepted; but an interrupt is never lost.
+            if pool.take_back(future) or not isinstance(error, Exception):
                 raise
         return future
 

@@ -35,7 +35,7 @@ class Over(BaseException):
 
 
 # Tasks that were cut off are of no interest to whoever reads the log.
-logging.getLogger("parallelops.futures").addFilter(
+logging.getLogger("parallelops.unseen").addFilter(
     lambda record: (
         not (record.exc_info and isinstance(record.exc_info[1], Over))
     )
