@@ -1,7 +1,37 @@
-"""For those who test executors, or code that uses them."""
+"""For those who test executors, or code that uses them.
+
+- :class:`ExecutorContract` is what every executor promises, as tests.
+- :func:`explore` runs a test under many schedules, in virtual time.
+- :class:`ManualExecutor` and :class:`FakeClock` move when the test says so.
+- :class:`MemoryCatalog` and :class:`MemoryStore` fail as the test plans.
+"""
 
 from __future__ import annotations
 
 from parallelops.testing.contract import ExecutorContract
+from parallelops.testing.exploring import Exploration, Finding, Sim, explore
+from parallelops.testing.fakes import Fault, MemoryCatalog, MemoryStore
+from parallelops.testing.manual import FakeClock, ManualExecutor
+from parallelops.testing.simulation import (
+    Deadlock,
+    Endless,
+    SimulationFailure,
+    Stuck,
+)
 
-__all__ = ["ExecutorContract"]
+__all__ = [
+    "Deadlock",
+    "Endless",
+    "ExecutorContract",
+    "Exploration",
+    "FakeClock",
+    "Fault",
+    "Finding",
+    "ManualExecutor",
+    "MemoryCatalog",
+    "MemoryStore",
+    "Sim",
+    "SimulationFailure",
+    "Stuck",
+    "explore",
+]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import os
 import re
-import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from parallelops.backends.base import PoolExecutor
@@ -14,17 +15,18 @@ from parallelops.testing.schedules import Replay, strategies
 from parallelops.testing.simulation import Simulation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from parallelops.runtime import Handle, Runtime
     from parallelops.testing.preemption import Granularity
     from parallelops.testing.schedules import Strategy
+    from parallelops.testing.simulation import Switch
 
-__all__ = ["Sim", "explore"]
+__all__ = ["Exploration", "Finding", "Sim", "explore"]
 
 SEED = "PARALLELOPS_SEED"
 # How many schedules it may take to shorten one that failed.
-_SHORTENING = 2000
+SHORTENING = 2000
 
 
 class Sim:
@@ -62,25 +64,35 @@ class Sim:
             handle.join()
 
 
-def explore(
-    schedules: int = 2000,
-    strategy: str = "random",
-    *,
-    seed: int = 0,
-    preempt: Collection[str] = (),
-    by: Granularity = "line",
-    max_steps: int = 100_000,
-) -> Callable[[Callable[..., object]], Callable[..., None]]:
-    """Run a test under many schedules; for pytest and unittest.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """A schedule in which a test fails.
 
-    The test has an argument ``sim``, a :class:`Sim`. It is called for each
-    schedule, so it has to begin anew each time. When it fails, that
-    schedule is shortened to as few switches as still make it fail in the
-    same way, and they are noted on the failure. The environment variable
-    PARALLELOPS_SEED runs one schedule alone.
+    Attributes:
+        seed: of the schedule.
+        switches: as few as are needed, and where they happen.
+        failure: what the test raised under them.
+    """
 
-    Args:
-        schedules: how many.
+    seed: int
+    switches: tuple[Switch, ...]
+    failure: BaseException
+
+    def __str__(self) -> str:
+        head = (
+            f"in the schedule of seed {self.seed}; {SEED}={self.seed} runs "
+            f"it again\nwith {len(self.switches)} switches it fails as well:"
+        )
+        switches = (f"  {switch.text}" for switch in self.switches)
+        return "\n".join((head, *switches))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Exploration:
+    """How to look for a schedule in which something fails.
+
+    Attributes:
+        schedules: how many to try.
         strategy: "random"; "pct"; or "bounded:K", every schedule with at
             most K preemptions.
         seed: of the first schedule.
@@ -90,54 +102,102 @@ def explore(
         max_steps: after so many a schedule counts as endless.
     """
 
-    def decorate(test: Callable[..., object]) -> Callable[..., None]:
-        def once(
-            strategy: Strategy,
-            seed: int,
-            explain: bool,
-            args: tuple[Any, ...],
-            kwargs: dict[str, Any],
-        ) -> tuple[BaseException | None, Simulation]:
-            simulation = Simulation(
-                strategy,
-                seed,
-                explain=explain,
-                preempt=preempt,
-                by=by,
-                max_steps=max_steps,
-            )
-            sim = Sim(simulation, seed)
-            try:
-                simulation.run(lambda: test(*args, sim=sim, **kwargs))
-            except Exception as failure:
-                return failure, simulation
-            return None, simulation
+    schedules: int = 2000
+    strategy: str = "random"
+    seed: int = 0
+    preempt: Collection[str] = ()
+    by: Granularity = "line"
+    max_steps: int = 100_000
 
+    def find(self, test: Callable[[Sim], object]) -> Finding | None:
+        """The first schedule in which ``test`` fails, shortened.
+
+        Args:
+            test: called for each schedule; it has to begin anew each time.
+        """
+        for seed, plan in _plans(self):
+            failure, switches = self.run(test, plan, seed)
+            if failure is not None:
+                return self._shorten(test, seed, failure, switches)
+        return None
+
+    def run(
+        self,
+        test: Callable[[Sim], object],
+        plan: Strategy,
+        seed: int,
+        *,
+        explain: bool = False,
+    ) -> tuple[BaseException | None, tuple[Switch, ...]]:
+        """Run one schedule; what it raised, and the switches it took."""
+        simulation = Simulation(
+            plan,
+            seed,
+            explain=explain,
+            preempt=self.preempt,
+            by=self.by,
+            max_steps=self.max_steps,
+        )
+        sim = Sim(simulation, seed)
+        failure: BaseException | None = None
+        try:
+            simulation.run(lambda: test(sim))
+        except Exception as error:
+            failure = error
+        return failure, tuple(simulation.switches)
+
+    def replay(
+        self,
+        test: Callable[[Sim], object],
+        seed: int,
+        switches: Iterable[Switch],
+        *,
+        explain: bool = False,
+    ) -> tuple[BaseException | None, tuple[Switch, ...]]:
+        """Run the schedule that has these switches and no others."""
+        plan = Replay({s.step: s.chosen for s in switches})
+        return self.run(test, plan, seed, explain=explain)
+
+    def _shorten(
+        self,
+        test: Callable[[Sim], object],
+        seed: int,
+        failure: BaseException,
+        switches: tuple[Switch, ...],
+    ) -> Finding:
+        def fails(attempt: Sequence[Switch]) -> bool:
+            other, _ = self.replay(test, seed, attempt)
+            return type(other) is type(failure)
+
+        shortest = shortened(switches, fails)
+        told, switches = self.replay(test, seed, shortest, explain=True)
+        return Finding(seed, switches, told or failure)
+
+
+def explore(
+    schedules: int = 2000, strategy: str = "random", **others: Any
+) -> Callable[[Callable[..., object]], Callable[..., None]]:
+    """Run a test under many schedules; for pytest and unittest.
+
+    The test has an argument ``sim``, a :class:`Sim`. When it fails, that
+    schedule is shortened to as few switches as still make it fail in the
+    same way, and they are noted on the failure. The environment variable
+    PARALLELOPS_SEED runs one schedule alone.
+
+    Args:
+        schedules, strategy, others: see :class:`Exploration`.
+    """
+    exploration = Exploration(schedules=schedules, strategy=strategy, **others)
+
+    def decorate(test: Callable[..., object]) -> Callable[..., None]:
         @functools.wraps(test)
         def run(*args: Any, **kwargs: Any) -> None:
-            for number, plan in _plans(strategy, schedules, seed):
-                failure, simulation = once(plan, number, False, args, kwargs)
-                if failure is None:
-                    continue
-                switches = {s.step: s.chosen for s in simulation.switches}
-
-                def fails(
-                    attempt: Mapping[int, int],
-                    number: int = number,
-                    failure: BaseException = failure,
-                ) -> bool:
-                    other, _ = once(
-                        Replay(attempt), number, False, args, kwargs
-                    )
-                    return other is not None and _alike(other, failure)
-
-                shortest = shortened(switches, fails)
-                told, simulation = once(
-                    Replay(shortest), number, True, args, kwargs
-                )
-                told = told or failure
-                told.add_note(_report(number, simulation))
-                raise told
+            finding = exploration.find(
+                lambda sim: test(*args, sim=sim, **kwargs)
+            )
+            if finding is not None:
+                finding.failure.add_note(str(finding))
+                raise finding.failure
 
         run.__signature__ = _without_sim(test)  # type: ignore[attr-defined]
         return run
@@ -145,59 +205,51 @@ def explore(
     return decorate
 
 
-def _plans(
-    name: str, schedules: int, seed: int
-) -> Iterator[tuple[int, Strategy]]:
-    chosen = os.environ.get(SEED)
+def _plans(exploration: Exploration) -> Iterator[tuple[int, Strategy]]:
+    first, chosen = exploration.seed, os.environ.get(SEED)
     if chosen is None:
-        yield from strategies(name, schedules, seed)
+        yield from strategies(
+            exploration.strategy, exploration.schedules, first
+        )
         return
     if not re.fullmatch(r"\d+", chosen):
         raise ValueError(f"{SEED} must be a whole number, not {chosen!r}")
-    for number, plan in strategies(
-        name, sys.maxsize - seed, min(seed, int(chosen))
+    first = min(first, int(chosen))
+    for seed, plan in strategies(
+        exploration.strategy, int(chosen) - first + 1, first
     ):
-        if number == int(chosen):
-            yield number, plan
-            return
-
-
-def _alike(one: BaseException, other: BaseException) -> bool:
-    return type(one) is type(other)
+        if seed == int(chosen):
+            yield seed, plan
 
 
 def shortened(
-    switches: dict[int, int], fails: Callable[[dict[int, int]], bool]
-) -> dict[int, int]:
+    switches: Sequence[Switch], fails: Callable[[Sequence[Switch]], bool]
+) -> Sequence[Switch]:
     """As few of ``switches`` as still fail.
 
     Leaves out ever smaller parts, the last ones first, since what comes
     later depends on what came before. (Zeller and Hildebrandt, "Simplifying
     and isolating failure-inducing input", 2002.)
     """
-    left = _SHORTENING
+    if fails(()):
+        return ()
+    attempts = SHORTENING
     size = len(switches)
-    while size:
-        start = len(switches)
-        while start > 0 and left:
-            steps = sorted(switches)
-            without = steps[: max(start - size, 0)] + steps[start:]
-            attempt = {step: switches[step] for step in without}
-            left -= 1
+    while size and attempts:
+        before = len(switches)
+        end = before
+        while end > 0 and attempts:
+            attempt = (*switches[: max(end - size, 0)], *switches[end:])
+            attempts -= 1
             if fails(attempt):
                 switches = attempt
-            start -= size
-        size = min(size // 2, len(switches)) if size > 1 else 0
+            end -= size
+        # At the smallest size go on for as long as it helps.
+        if size > 1:
+            size //= 2
+        elif len(switches) == before:
+            break
     return switches
-
-
-def _report(seed: int, simulation: Simulation) -> str:
-    lines = [
-        f"in the schedule of seed {seed}; {SEED}={seed} runs it again",
-        f"with {len(simulation.switches)} switches it fails as well:",
-    ]
-    lines += [f"  {switch.text}" for switch in simulation.switches]
-    return "\n".join(lines)
 
 
 def _without_sim(test: Callable[..., object]) -> inspect.Signature:
