@@ -23,7 +23,7 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sorted({*nox.project.python_versions(PROJECT), HERE})
 
 # Not editable: what is tested is what people install.
-PACKAGE = ".[greenthread,cli]"
+PACKAGE = ".[greenthread,cli,opentelemetry,prometheus]"
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -61,6 +61,20 @@ def sample(session: nox.Session) -> None:
         "oslo-config-generator",
         *("--namespace", "parallelops"),
         *("--output-file", "docs/parallelops.conf.sample"),
+    )
+
+
+@nox.session(default=False)
+def pictures(session: nox.Session) -> None:
+    """Record what the documentation shows, and draw it anew."""
+    session.install(".")
+    trace = Path(session.create_tmp()) / "scrub.json"
+    trace.unlink(missing_ok=True)
+    scripts = Path("docs/pictures")
+    session.run("python", str(scripts / "record.py"), str(trace))
+    session.run(
+        *("python", str(scripts / "timeline.py")),
+        *(str(trace), str(scripts / "scrub-timeline.svg")),
     )
 
 

@@ -360,11 +360,14 @@ def test_one_option_sets_the_degree_of_a_scrub(
         assert executor.stats().max_queue == 2
 
 
-def test_a_serial_backend_does_not_scrub_in_parallel(
-    write: Callable[..., cfg.ConfigOpts],
+@pytest.mark.parametrize("name", ["serial", "dask"])
+def test_some_backends_do_not_scrub_in_parallel(
+    write: Callable[..., cfg.ConfigOpts], name: str
 ) -> None:
     """Options that contradict each other are not settled in silence."""
-    error = refused(write(executor="serial", scrub_pool_size=4))
+    if name == "dask":
+        pytest.importorskip("distributed", reason="the extra is missing")
+    error = refused(write(executor=name, scrub_pool_size=4))
     assert error.option == "[parallelops] scrub_pool_size"
 
 

@@ -320,7 +320,7 @@ raise MissingDependency("the acme backend", "acmelib", None)
     raised, builtin, listed = run(
         tmp_path,
         """
-        sys.modules["eventlet"] = None
+        sys.modules["eventlet"] = sys.modules["distributed"] = None
         show([
             error(load_executor, "fast"),
             error(load_executor, "greenthread"),
@@ -334,7 +334,7 @@ raise MissingDependency("the acme backend", "acmelib", None)
     ]
     assert builtin[0] == "MissingDependency"
     assert listed == dict.fromkeys(
-        ["fast", "greenthread"], "MissingDependency"
+        ["fast", "greenthread", "dask"], "MissingDependency"
     )
 
 
@@ -435,5 +435,5 @@ def test_a_namespace_may_hold_any_callable() -> None:
 def test_the_built_in_come_first() -> None:
     """The list begins with what is always there, in a fixed order."""
     names = [plugin.name for plugin in executors()]
-    assert names[:3] == ["serial", "thread", "greenthread"]
-    assert names[3:] == sorted(names[3:])
+    assert names[:4] == ["serial", "thread", "greenthread", "dask"]
+    assert names[4:] == sorted(names[4:])

@@ -55,21 +55,24 @@ class TaskSubmitted(ExecutorEvent):
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TaskStarted(ExecutorEvent):
     """A task began to run in ``worker`` (the caller's name for one that the
-    caller runs itself)."""
+    caller runs itself), ``waited`` seconds after it was submitted."""
 
     task: int
     name: str
     worker: str
+    waited: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFinished(ExecutorEvent):
-    """A task is done. ``worker`` is None for one that never started."""
+    """A task is done, ``ran`` seconds after it started. ``worker`` and
+    ``ran`` are None for one that never started."""
 
     task: int
     name: str
     worker: str | None
     outcome: Outcome
+    ran: float | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -286,12 +286,11 @@ def _in_order(
     """Yield results in order, starting one more for each."""
     try:
         while ahead:
-            result = ahead[0].result(left() if left else None)
-            del ahead[0]
+            ahead[0].result(left() if left else None)
             for part in itertools.islice(parts, 1):
                 ahead.append(start(part))
-            yield result
-            del result
+            # Nothing here is to hold the result while the reader has it.
+            yield ahead.popleft().result()
     finally:
         for future in ahead:
             future.cancel()

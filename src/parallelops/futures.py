@@ -12,9 +12,9 @@ the call; ``list.pop`` is atomic, so that of a worker, a canceller and a
 waiter that helps, one gets it.
 
 *Finish first, look for watchers second.* A watcher sets ``_watched`` before
-it reads the state; whoever finishes sets the state before it reads
-``_watched``. At least one of the two sees the other. Where both do, the lock
-of the owner settles it.
+it reads the status; whoever finishes sets the status before it reads
+``_watched``. At least one of the two sees the other. Where both do, the
+watchers' lock settles who tells them, once.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Future(concurrent.futures.Future[T]):
         "_exception",
         "_owner",
         "_result",
-        "_state",
+        "_status",
         "_unseen",
         "_watched",
     )
@@ -81,47 +81,62 @@ class Future(concurrent.futures.Future[T]):
         # The standard constructor is what this class exists to avoid.
         self._owner = owner
         self._call = call
-        self._state = _PENDING
+        self._status = _PENDING
         self._exception = None
-        # Once somebody has looked: what waits, and what to call back.
-        self._watched: tuple[list[Any], list[Any]] | None = None
+        self._watched: waiting.Watchers | None = None  # until somebody looks
 
     # What the standard library's functions reach for. A future that nobody
     # watches has none of it.
 
     @property
+    def _state(self) -> str:  # type: ignore[override]
+        # They hold the lock, look, and add a waiter. So it is done for them
+        # once those who wait have been told, which takes the lock.
+        watched, status = self._watched, self._status
+        told = watched is None or watched.told
+        return status if told or status not in DONE else _RUNNING
+
+    @property
     def _condition(self) -> Lock:  # type: ignore[override]
-        self._watchers()
-        return self._owner.lock
+        return self._watchers().lock
 
     @property
     def _waiters(self) -> list[Any]:  # type: ignore[override]
-        return self._watchers()[0]
+        return self._watchers().waiters
 
     @property
     def _done_callbacks(self) -> list[Any]:
-        return self._watchers()[1]
+        return self._watchers().callbacks
 
-    def _watchers(self) -> tuple[list[Any], list[Any]]:
-        if self._watched is None:
-            with self._owner.lock:
-                if self._watched is None:
-                    self._watched = ([], [])
-        return self._watched
+    def _watchers(self) -> waiting.Watchers:
+        owner = self._owner
+        watched = self._watched
+        if watched is None or watched.guard is not owner.lock:
+            made = waiting.Watchers(owner)
+            with owner.lock:
+                watched = self._watched
+                if watched is None:
+                    watched = self._watched = made
+                elif watched.guard is not owner.lock:
+                    # In a forked child: who holds the lock may not be here.
+                    watched.lock, watched.guard = made.lock, owner.lock
+            if self._status in DONE:
+                self._announce()
+        return watched
 
     # -- asking
 
     def cancelled(self) -> bool:
         """True if it was cancelled before anybody began it."""
-        return self._state == _CANCELLED
+        return self._status == _CANCELLED
 
     def running(self) -> bool:
         """True while the call is being made."""
-        return self._state == _RUNNING
+        return self._status == _RUNNING
 
     def done(self) -> bool:
         """True if it was cancelled or the call has ended."""
-        return self._state in DONE
+        return self._status in DONE
 
     def result(self, timeout: float | None = None) -> T:
         """What the call returned, or raise what it raised.
@@ -138,9 +153,9 @@ class Future(concurrent.futures.Future[T]):
             TimeoutError: the time is up; the call goes on.
             DeadlockError: the wait would never end.
         """
-        if self._state is not FINISHED and self._state not in DONE:
+        if self._status is not FINISHED and self._status not in DONE:
             self._wait(timeout)
-        if self._state is not FINISHED:
+        if self._status is not FINISHED:
             raise CancelledError
         if self._exception is None:
             return self._result  # type: ignore[return-value]
@@ -155,9 +170,9 @@ class Future(concurrent.futures.Future[T]):
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """What the call raised, or None; otherwise as :meth:`result`."""
-        if self._state not in DONE:
+        if self._status not in DONE:
             self._wait(timeout)
-        if self._state != FINISHED:
+        if self._status != FINISHED:
             raise CancelledError
         if self._exception is not None:
             self._unseen.seen = True
@@ -167,9 +182,10 @@ class Future(concurrent.futures.Future[T]):
         self, fn: Callable[[concurrent.futures.Future[T]], object]
     ) -> None:
         """Call ``fn(self)`` when done, or now; what it raises is logged."""
-        with self._condition:
-            if self._state not in DONE:
-                self._done_callbacks.append(fn)
+        watched = self._watchers()
+        with watched.lock:
+            if not watched.told:
+                watched.callbacks.append(fn)
                 return
         self._call_back(fn)
 
@@ -191,7 +207,7 @@ class Future(concurrent.futures.Future[T]):
             return None
         self._call = _TAKEN
         self._result = fn  # until there is one; see label()
-        self._state = _RUNNING
+        self._status = _RUNNING
         try:
             if kwargs:
                 self._result = context.run(fn, *args, **kwargs)
@@ -215,7 +231,7 @@ class Future(concurrent.futures.Future[T]):
 
     def publish(self) -> None:
         """After :meth:`run`: it is done, for all to see."""
-        self._state = FINISHED
+        self._status = FINISHED
         if self._watched is not None:
             self._announce()
 
@@ -227,7 +243,7 @@ class Future(concurrent.futures.Future[T]):
 
     def abandon(self, failure: BaseException) -> None:
         """In a forked child: nobody is left to make the call."""
-        if self._state not in DONE:
+        if self._status not in DONE:
             self.set_exception(failure)
 
     def revoke(self) -> bool:
@@ -244,15 +260,16 @@ class Future(concurrent.futures.Future[T]):
 
     def cancel(self) -> bool:
         """Cancel a call that nobody has begun; True if it is cancelled."""
-        with self._condition:
+        with self._owner.lock:
             try:
                 self._call.pop()
             except IndexError:
-                return self._state == _CANCELLED
+                return self._status == _CANCELLED
             self._call = _TAKEN
-            self._state = _CANCELLED
+            self._status = _CANCELLED
         self._owner.cancelled(self)
-        self._announce()
+        if self._watched is not None:
+            self._announce()
         return True
 
     def drop(self) -> bool:
@@ -266,7 +283,7 @@ class Future(concurrent.futures.Future[T]):
         except IndexError:
             return False
         self._call = _TAKEN
-        self._state = _CANCELLED
+        self._status = _CANCELLED
         if self._watched is not None:
             self._announce()
         if self.observed is not None:
@@ -275,15 +292,15 @@ class Future(concurrent.futures.Future[T]):
 
     def set_running_or_notify_cancel(self) -> bool:
         """For who completes a future by hand: may the call begin?"""
-        with self._condition:
-            if self._state == _CANCELLED:
+        with self._owner.lock:
+            if self._status == _CANCELLED:
                 return False
             try:
                 self._call.pop()
             except IndexError:
-                raise InvalidStateError(f"{self._state}: {self!r}") from None
+                raise InvalidStateError(f"{self._status}: {self!r}") from None
             self._call = _TAKEN
-            self._state = _RUNNING
+            self._status = _RUNNING
             return True
 
     def set_result(self, result: T) -> None:
@@ -295,15 +312,16 @@ class Future(concurrent.futures.Future[T]):
         self._end(None, exception)
 
     def _end(self, result: Any, failure: BaseException | None) -> None:
-        with self._condition:
-            if self._state in DONE:
-                raise InvalidStateError(f"{self._state}: {self!r}")
+        with self._owner.lock:
+            if self._status in DONE:
+                raise InvalidStateError(f"{self._status}: {self!r}")
             self._call = _TAKEN
             self._result = result
             if failure is not None:
                 self._fail(failure, "a future completed by hand", own=0)
-            self._state = FINISHED
-        self._announce()
+            self._status = FINISHED
+        if self._watched is not None:
+            self._announce()
 
     def _fail(self, failure: BaseException, name: str, own: int = 1) -> None:
         traceback = failure.__traceback__
@@ -315,19 +333,20 @@ class Future(concurrent.futures.Future[T]):
         self._unseen = Unseen(failure, traceback, name)
 
     def _announce(self) -> None:
-        waiters, callbacks = self._watchers()
-        with self._owner.lock:
-            failed = self._exception is not None
-            for waiter in waiters:
-                if self._state == _CANCELLED:
+        watched = self._watchers()
+        with watched.lock:
+            if watched.told:
+                return
+            for waiter in watched.waiters:
+                if self._status == _CANCELLED:
                     waiter.add_cancelled(self)
-                elif failed:
+                elif self._exception is not None:
                     waiter.add_exception(self)
                 else:
                     waiter.add_result(self)
-            called = callbacks.copy()
-            callbacks.clear()
-        for fn in called:
+            watched.told = True
+            callbacks, watched.callbacks = watched.callbacks, []
+        for fn in callbacks:
             self._call_back(fn)
 
     def _call_back(
@@ -343,11 +362,11 @@ class Future(concurrent.futures.Future[T]):
         party = waiting.party_of(owner.runtime)
         if party is not None and (timeout is None or timeout > 0):
             owner.help(self, party, timeout)
-        signal = _Signal(owner.runtime.lock())
-        waiters = self._watchers()[0]
-        waiters.append(signal)
+        signal = waiting.Signal(owner.runtime.lock())
+        watched = self._watchers()
+        watched.waiters.append(signal)
         # Look only now: who finishes it from here on sees us.
-        if self._state in DONE:
+        if self._status in DONE:
             return
         try:
             if timeout is not None:
@@ -360,30 +379,15 @@ class Future(concurrent.futures.Future[T]):
             if not came:
                 raise TimeoutError
         except BaseException:
-            with owner.lock:
-                waiters.remove(signal)
+            with watched.lock:
+                watched.waiters.remove(signal)
             raise
-
-
-class _Signal:
-    """Wakes one thread when one future is done; and is a waiter as the
-    standard library's futures know them."""
-
-    __slots__ = ("permit",)
-
-    def __init__(self, permit: Lock) -> None:
-        self.permit = permit
-        permit.acquire()
-
-    def add_result(self, future: AnyFuture) -> None:
-        self.permit.release()
-
-    add_exception = add_cancelled = add_result
 
 
 def describe(fn: Any) -> str:
     """What to call a function in a log, an event or an error."""
-    while hasattr(fn, "func"):  # functools.partial
+    # Its class is asked: a mock has any attribute, and that one as well.
+    while hasattr(type(fn), "func"):  # functools.partial
         fn = fn.func
     name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
     module = getattr(fn, "__module__", None)

@@ -185,6 +185,7 @@ EXECUTORS = Namespace(
         "serial": "parallelops.backends.serial:SerialExecutor",
         "thread": "parallelops.backends.thread:ThreadExecutor",
         "greenthread": "parallelops.backends.greenthread:GreenThreadExecutor",
+        "dask": "parallelops.backends.dask:DaskExecutor",
     },
     base=Executor,
 )
@@ -194,8 +195,9 @@ def load_executor(name: str, /, **options: Any) -> Executor:
     """Make an executor of the backend of that name.
 
     Args:
-        name: "serial", "thread", "greenthread", or what a plug-in in the
-            entry-point namespace ``parallelops.executors`` is called.
+        name: "serial", "thread", "greenthread", "dask", or what a plug-in
+            in the entry-point namespace ``parallelops.executors`` is
+            called.
         options: for the backend's constructor; the built-in ones take those
             of :class:`~parallelops.backends.options.Options`.
 

@@ -13,12 +13,14 @@ end.
 from __future__ import annotations
 
 import contextlib
+import itertools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parallelops.errors import DeadlockError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Collection, Iterator
     from concurrent.futures import Future as AnyFuture
 
     from parallelops.futures import Future
@@ -27,10 +29,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Owner",
     "Party",
+    "Signal",
+    "Watchers",
+    "descend",
     "enter",
     "for_futures",
     "for_room",
-    "help_with",
+    "forget",
     "leave",
     "party_of",
     "register",
@@ -46,7 +51,7 @@ class Party:
         ident: its identity, in its runtime.
         task: the future that it took as a worker and is running.
         awaited: set while it waits without a time limit: tells whether
-            anything could end the wait, given the parties already asked.
+            anything could end the wait, given which parties are stuck.
     """
 
     __slots__ = ("awaited", "ident", "name", "task")
@@ -55,15 +60,20 @@ class Party:
         self.name = name
         self.ident = ident
         self.task: Future[Any] | None = None
-        self.awaited: Callable[[set[int]], bool] | None = None
+        self.awaited: Callable[[Stuck], bool] | None = None
+
+
+# Tells of a party whether it can do nothing but wait.
+Stuck = Callable[[Party], bool]
 
 
 class Owner(Protocol):
     """What a future asks of the executor that made it."""
 
     runtime: Runtime
-    # Guards the watchers of all its futures. Reentrant, since a signal
-    # handler or a finalizer may come back while it is held.
+    # Held for a moment where two of its futures' ends could meet, and another
+    # one in a forked child. Reentrant, since a signal handler or a finalizer
+    # may come back while it is held.
     lock: Lock
 
     def cancelled(self, future: Future[Any]) -> None:
@@ -78,6 +88,47 @@ class Owner(Protocol):
     def starters(self) -> Collection[Party] | None:
         """The parties of which one must be free before a queued future can
         begin; None when one is."""
+
+
+class Watchers:
+    """What waits for one future, and what it is to call back.
+
+    Attributes:
+        lock: guards the others. Each future has its own, as the standard
+            ``wait`` takes those of all it is given, of whatever owners.
+        guard: the lock that the owner had then; see :class:`Owner`.
+        told: whether they know that the future is done.
+    """
+
+    __slots__ = ("callbacks", "guard", "lock", "told", "waiters")
+
+    def __init__(self, owner: Owner) -> None:
+        self.lock = owner.runtime.rlock()
+        self.guard = owner.lock
+        self.told = False
+        self.waiters: list[Any] = []
+        self.callbacks: list[Callable[[Any], object]] = []
+
+
+class Signal:
+    """Wakes one thread when one future is done; and is a waiter as the
+    standard library's futures know them.
+
+    Attributes:
+        permit: what the thread waits for.
+    """
+
+    __slots__ = ("permit",)
+
+    def __init__(self, permit: Lock) -> None:
+        self.permit = permit
+        permit.acquire()
+
+    def add_result(self, future: AnyFuture[Any]) -> None:
+        """Wake it."""
+        self.permit.release()
+
+    add_exception = add_cancelled = add_result
 
 
 # Both by the identity of the thread, and written by that thread alone.
@@ -97,6 +148,22 @@ def register(runtime: Runtime, party: Party) -> None:
 def unregister(party: Party) -> None:
     """The calling thread, which is ``party``, runs no more tasks."""
     del _parties[party.ident or 0]
+
+
+def forget(party: Party) -> Iterator[Future[Any]]:
+    """In a forked child: the thread of ``party`` did not come along.
+
+    Returns:
+        What it was running.
+    """
+    if party.task is not None:
+        yield party.task
+    ident = party.ident or 0  # as long as it has not begun
+    _parties.pop(ident, None)
+    inner = _inner.pop(ident, None)
+    while inner is not None:
+        future, inner = inner
+        yield future
 
 
 def party_of(runtime: Runtime) -> Party | None:
@@ -119,36 +186,18 @@ def enter(ident: int, future: Future[Any]) -> _Inner | None:
     return outer
 
 
+def descend(levels: int) -> None:
+    """Raise RecursionError unless there is stack for so many more calls."""
+    if levels:
+        descend(levels - 1)
+
+
 def leave(ident: int, outer: _Inner | None) -> None:
     """It has run the task, and goes on with what it was doing."""
     if outer is None:
         del _inner[ident]
     else:
         _inner[ident] = outer
-
-
-def help_with(
-    futures: Collection[AnyFuture[Any]],
-    need: int,
-    runtime: Runtime,
-    timeout: float | None,
-) -> None:
-    """Run tasks that the calling party would otherwise wait for.
-
-    Stops when ``need`` of them are done.
-    """
-    party = party_of(runtime)
-    if party is None or (timeout is not None and timeout <= 0):
-        return
-    todo = [future for future in futures if not future.done()]
-    need -= len(futures) - len(todo)
-    for future in todo:
-        if need <= 0:
-            return
-        owner: Owner | None = getattr(future, "_owner", None)
-        if owner is not None:
-            owner.help(future, party, timeout)  # type: ignore[arg-type]
-        need -= future.done()
 
 
 def for_futures(
@@ -159,7 +208,7 @@ def for_futures(
     Raises:
         DeadlockError: nothing could ever end the wait.
     """
-    return _awaiting(party, lambda seen: _enough(futures, need, seen))
+    return _awaiting(party, lambda stuck: _enough(futures, need, stuck))
 
 
 def for_room(
@@ -170,12 +219,12 @@ def for_room(
     Raises:
         DeadlockError: nothing could ever end the wait.
     """
-    return _awaiting(party, lambda seen: _can_start(owner, seen))
+    return _awaiting(party, lambda stuck: _can_start(owner, stuck))
 
 
 @contextlib.contextmanager
 def _awaiting(
-    party: Party, awaited: Callable[[set[int]], bool]
+    party: Party, awaited: Callable[[Stuck], bool]
 ) -> Iterator[None]:
     ident = party.ident or 0
     known = ident in _parties
@@ -184,7 +233,7 @@ def _awaiting(
     party.awaited = awaited
     _parties[ident] = party
     try:
-        if not _can_move(party, set()):
+        if _is_stuck(party, awaited):
             raise DeadlockError(
                 f"{party.name} would wait for ever: what it waits for can "
                 "only happen after the task that waits"
@@ -196,46 +245,55 @@ def _awaiting(
             del _parties[ident]
 
 
-def _can_move(party: Party, seen: set[int]) -> bool:
-    awaited = party.awaited
-    if awaited is None:
-        return True
-    if id(party) in seen:
+def _is_stuck(party: Party, awaited: Callable[[Stuck], bool]) -> bool:
+    # Nearly always somebody who could end the wait does not wait.
+    if awaited(_waits):
         return False
-    seen.add(id(party))
-    try:
-        return awaited(seen)
-    finally:
-        seen.discard(id(party))
+    # Take out who can be freed, until nobody can.
+    stuck = set(filter(_waits, list(_parties.values())))
+    while freed := {p for p in stuck if _can_be_freed(p, stuck)}:
+        stuck -= freed
+    return party in stuck
+
+
+def _waits(party: Party) -> bool:
+    return party.awaited is not None
+
+
+def _can_be_freed(party: Party, stuck: set[Party]) -> bool:
+    awaited = party.awaited
+    return awaited is None or awaited(stuck.__contains__)
 
 
 def _enough(
-    futures: Collection[AnyFuture[Any]], need: int, seen: set[int]
+    futures: Collection[AnyFuture[Any]], need: int, stuck: Stuck
 ) -> bool:
-    return sum(_can_end(future, seen) for future in futures) >= need
+    could = (future for future in futures if _can_end(future, stuck))
+    return len(list(itertools.islice(could, need))) == need
 
 
-def _can_start(owner: Owner, seen: set[int]) -> bool:
+def _can_start(owner: Owner, stuck: Stuck) -> bool:
     starters = owner.starters()
-    return starters is None or any(_can_move(p, seen) for p in starters)
+    return starters is None or not all(map(stuck, starters))
 
 
-def _can_end(future: AnyFuture[Any], seen: set[int]) -> bool:
+def _can_end(future: AnyFuture[Any], stuck: Stuck) -> bool:
     owner: Owner | None = getattr(future, "_owner", None)
     if owner is None or future.done():
         return True
     if future.running():
         runner = _runner(future)
         # None is a thread that does not wait, or is about to begin or end.
-        return runner is None or _can_move(runner, seen)
-    return _can_start(owner, seen)
+        return runner is None or not stuck(runner)
+    return _can_start(owner, stuck)
 
 
 def _runner(future: AnyFuture[Any]) -> Party | None:
-    for party in tuple(_parties.values()):
+    # Copies that are made in one step: others come and go meanwhile.
+    for party in list(_parties.values()):
         if party.task is future:
             return party
-    for ident, inner in tuple(_inner.items()):
+    for ident, inner in _inner.copy().items():
         link: _Inner | None = inner
         while link is not None:
             if link[0] is future:

@@ -12,7 +12,7 @@ from parallelops.futures import DONE, FINISHED
 from parallelops.synchronization import at_most
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from parallelops.futures import AnyFuture
     from parallelops.runtime import Runtime
@@ -30,6 +30,10 @@ FIRST_COMPLETED = _std.FIRST_COMPLETED
 FIRST_EXCEPTION = _std.FIRST_EXCEPTION
 
 
+def _cannot_fail(future: AnyFuture) -> bool:
+    return future._state in DONE and future._exception is None
+
+
 class _Watch:
     """Sees futures finish, in a ``with`` block; one thread waits on it.
 
@@ -37,12 +41,12 @@ class _Watch:
     those as well.
 
     Attributes:
-        finished: the futures that have finished and were not yet taken out.
+        finished: the futures that have finished and were not yet taken.
     """
 
     def __init__(
         self,
-        futures: Collection[AnyFuture],
+        futures: dict[AnyFuture, None],
         runtime: Runtime,
         need: int,
         *,
@@ -53,6 +57,7 @@ class _Watch:
         self._runtime = runtime
         self._need = need
         self._until_failure = until_failure
+        self._failed = False
         self._permit = runtime.lock()
         self._permit.acquire()
 
@@ -70,33 +75,63 @@ class _Watch:
 
     def __exit__(self, *exc_info: object) -> None:
         for future in self._futures:
-            with future._condition, contextlib.suppress(ValueError):
-                future._waiters.remove(self)  # type: ignore[arg-type]
+            self._leave(future)
+
+    def _leave(self, future: AnyFuture) -> None:
+        with future._condition, contextlib.suppress(ValueError):
+            future._waiters.remove(self)  # type: ignore[arg-type]
 
     def add_result(self, future: AnyFuture) -> None:
         self.finished.append(future)
-        if len(self.finished) >= self._need:
-            self._wake()
+        if self._is_over():
+            # Already awake, if it is not locked.
+            with contextlib.suppress(RuntimeError):
+                self._permit.release()
 
     add_cancelled = add_result
 
     def add_exception(self, future: AnyFuture) -> None:
+        self._failed = self._until_failure
         self.add_result(future)
-        if self._until_failure:
-            self._wake()
 
-    def _wake(self) -> None:
-        # Already awake, if it is not locked.
-        with contextlib.suppress(RuntimeError):
-            self._permit.release()
+    def _is_over(self) -> bool:
+        return self._failed or len(self.finished) >= self._need
+
+    def take(self) -> AnyFuture:
+        """One of those that have finished, to be watched no more."""
+        future = self.finished.popleft()
+        del self._futures[future]
+        self._leave(future)
+        return future
 
     def wait(self, timeout: float | None) -> bool:
         """Until as many have finished as are needed; False if time is up."""
         party = waiting.party_of(self._runtime)
-        if party is None or timeout is not None:
+        if party is not None and (timeout is None or timeout > 0):
+            self._help(party, timeout)
+        if party is None or timeout is not None or self._is_over():
             return self._permit.acquire(timeout=at_most(timeout))
-        with waiting.for_futures(party, self._futures, self._need):
+        with waiting.for_futures(party, *self._hopes()):
             return self._permit.acquire()
+
+    def _help(self, party: waiting.Party, timeout: float | None) -> None:
+        # Run what the party would wait for, while it would wait.
+        for future in self._futures:
+            if self._is_over():
+                return
+            owner: waiting.Owner | None = getattr(future, "_owner", None)
+            if owner is not None and not future.done():
+                owner.help(future, party, timeout)  # type: ignore[arg-type]
+
+    def _hopes(self) -> tuple[tuple[AnyFuture, ...], int]:
+        # What could end the wait, and how many of it. Others look at it, so
+        # it is a copy.
+        futures = tuple(self._futures)
+        if not self._until_failure:
+            return futures, self._need
+        # One more failure will do.
+        futures = tuple(f for f in futures if not _cannot_fail(f))
+        return futures, min(1, len(futures))
 
 
 def wait(
@@ -112,7 +147,6 @@ def wait(
         raise ValueError(f"invalid return condition: {return_when!r}")
     need = min(len(todo), 1 if return_when == FIRST_COMPLETED else len(todo))
     if need:
-        waiting.help_with(todo, need, runtime, timeout)
         with _Watch(
             todo,
             runtime,
@@ -133,17 +167,15 @@ def as_completed(
     end = None if timeout is None else runtime.monotonic() + timeout
     todo = dict.fromkeys(futures)
     total = len(todo)
-    with _Watch(tuple(todo), runtime, 1) as watch:
+    with _Watch(todo, runtime, 1) as watch:
         while todo:
             if not watch.finished:
                 left = None if end is None else end - runtime.monotonic()
-                waiting.help_with(todo, 1, runtime, left)
                 if not watch.wait(left) and not watch.finished:
                     raise TimeoutError(
                         f"{len(todo)} (of {total}) futures unfinished"
                     )
                 continue
-            future = watch.finished.popleft()
-            del todo[future]
+            future = watch.take()
             yield future
             del future

@@ -105,8 +105,8 @@ def test_executors():
     assert run.returncode == 0, run.stderr
     lines = run.stdout.splitlines()
     assert lines[0].split() == ["NAME", "FROM", "TARGET", "STATUS"]
-    names = [line.split()[0] for line in lines[1:4]]
-    assert names == ["serial", "thread", "greenthread"]
+    names = [line.split()[0] for line in lines[1:5]]
+    assert names == ["serial", "thread", "greenthread", "dask"]
     listed = json.loads(command("executors", "--json").stdout)
     assert listed[1]["status"] == "ok"
     assert listed[1]["target"].endswith(":ThreadExecutor")
@@ -190,6 +190,22 @@ def test_dry_run(images):
     assert len(report["results"]) == 5
     assert len(images.files()) == 6
     assert images.counts()[LocationStatus.PENDING_DELETE] == 5
+
+
+@pytest.mark.parametrize("size", ["1", "3"])
+def test_trace(images, size, tmp_path):
+    """A timeline has a slice for each image, and is never overwritten."""
+    file = tmp_path / "trace.json"
+    arguments = (f"--trace={file}", f"--pool-size={size}")
+    run = images.scrub(*arguments)
+    assert run.returncode == 0, run.stderr
+    assert run.stderr == ""
+    trace = file.read_text()
+    records = json.loads(trace)
+    assert [r["ph"] for r in records].count("B") == 5
+    assert records[0]["args"] == {"name": "scrub"}
+    assert str(file) in refused(images.scrub(*arguments))
+    assert file.read_text() == trace
 
 
 def test_limit_and_scrub_time(images):

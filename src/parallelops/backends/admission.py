@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import operator
 from typing import TYPE_CHECKING
 
 from parallelops import events, waiting
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from parallelops.runtime import Lock
 
 __all__ = ["Admission"]
+
+_RELEASE = operator.methodcaller("release")
 
 
 class Admission:
@@ -34,6 +37,8 @@ class Admission:
         self._pool = pool
         self.slots = Slots(self._capacity(max_workers), pool.lock)
         self.line: collections.deque[Lock] = collections.deque()
+        # As with the pool's idle workers: popped and released in one step.
+        self._call = map(_RELEASE, iter(self.line.popleft, None)).__next__
 
     def _capacity(self, max_workers: int) -> int | None:
         max_queue = self._pool.options.max_queue
@@ -56,7 +61,7 @@ class Admission:
     def call_next(self) -> None:
         """A slot is free: let the first of the line try for it."""
         try:
-            self.line.popleft().release()
+            self._call()
         except IndexError:
             pass
 

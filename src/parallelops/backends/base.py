@@ -7,6 +7,7 @@ import contextvars
 import itertools
 import logging
 import os
+import sys
 import weakref
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -133,9 +134,10 @@ class PoolExecutor(Executor):
         return self._pool.stats()
 
     def __del__(self) -> None:
-        # What was accepted is still done; then the workers end.
+        # What was accepted is still done; then the workers end. When the
+        # interpreter ends, that has been seen to.
         pool = getattr(self, "_pool", None)
-        if pool is not None:
+        if pool is not None and not sys.is_finalizing():
             pool.close("its executor was dropped")
 
     def __repr__(self) -> str:

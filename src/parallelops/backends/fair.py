@@ -10,9 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
     from parallelops.futures import Future
-    from parallelops.runtime import Runtime
+    from parallelops.runtime import Lock, Runtime
 
 __all__ = ["FairQueue", "Ready"]
+
+
+# Of fewer submitters we need not forget any.
+_MANY = 1000
 
 
 class Ready(Protocol):
@@ -41,30 +45,39 @@ class FairQueue:
     Args:
         runtime: says which thread submits.
         submitter: returns who submits; True goes by the thread.
+        lock: reentrant, as a signal handler may submit while it is held.
+
+    Attributes:
+        lock: the same; another one in a forked child.
     """
 
     def __init__(
-        self, runtime: Runtime, submitter: bool | Callable[[], Hashable]
+        self,
+        runtime: Runtime,
+        submitter: bool | Callable[[], Hashable],
+        lock: Lock,
     ) -> None:
         self._submitter = submitter if callable(submitter) else runtime.ident
-        # Reentrant: a signal handler may submit while it is held.
-        self._lock = runtime.rlock()
+        self.lock = lock
         self._heap: list[tuple[int, int, Future[Any]]] = []
         self._arrivals = itertools.count()
         self._round = 0
         self._last: dict[Hashable, int] = {}
+        self._most = _MANY
 
     def append(self, future: Future[Any]) -> None:
         """Put it behind the others of its submitter."""
         submitter = self._submitter()
-        with self._lock:
+        with self.lock:
             turn = max(self._round, self._last.get(submitter, 0) + 1)
             self._last[submitter] = turn
+            if len(self._last) > self._most:
+                self._forget_the_served()
             heapq.heappush(self._heap, (turn, next(self._arrivals), future))
 
     def popleft(self) -> Future[Any]:
         """Take the next; IndexError when there is none."""
-        with self._lock:
+        with self.lock:
             self._round, _, future = heapq.heappop(self._heap)
             if not self._heap:
                 self._forget()
@@ -72,7 +85,7 @@ class FairQueue:
 
     def remove(self, future: Future[Any]) -> None:
         """Take this one; ValueError when it is not here."""
-        with self._lock:
+        with self.lock:
             for index, (_, _, here) in enumerate(self._heap):
                 if here is future:
                     self._heap[index] = self._heap[-1]
@@ -83,9 +96,18 @@ class FairQueue:
 
     def clear(self) -> None:
         """Take all."""
-        with self._lock:
+        with self.lock:
             self._heap.clear()
             self._forget()
+
+    def _forget_the_served(self) -> None:
+        # Whose last turn has passed is as good as new.
+        self._last = {
+            submitter: turn
+            for submitter, turn in self._last.items()
+            if turn >= self._round
+        }
+        self._most = 2 * len(self._last) + _MANY
 
     def _forget(self) -> None:
         # With nobody waiting, nobody is owed a turn.
@@ -97,6 +119,6 @@ class FairQueue:
 
     def __iter__(self) -> Iterator[Future[Any]]:
         """In the order in which they would be taken."""
-        with self._lock:
+        with self.lock:
             entries = sorted(self._heap)
         return (future for _, _, future in entries)

@@ -26,15 +26,21 @@ class Observers:
         self, executor: str, runtime: Runtime, observers: tuple[Observer, ...]
     ) -> None:
         self.runtime = runtime
+        self.now = runtime.monotonic
         self._executor = executor
         self._observers = observers
         self._numbers = itertools.count(1)
 
-    def tell(self, kind: type[events.ExecutorEvent], **fields: Any) -> None:
-        """Tell all of them of an event that happens now."""
-        event = kind(
-            time=self.runtime.monotonic(), executor=self._executor, **fields
-        )
+    def tell(
+        self,
+        kind: type[events.ExecutorEvent],
+        time: float | None = None,
+        **fields: Any,
+    ) -> None:
+        """Tell all of them of an event; without a ``time`` it is now."""
+        if time is None:
+            time = self.now()
+        event = kind(time=time, executor=self._executor, **fields)
         for observer in self._observers:
             try:
                 observer(event)
@@ -53,7 +59,7 @@ class _Observed:
         func: the function itself.
     """
 
-    __slots__ = ("_name", "_number", "_observers", "func")
+    __slots__ = ("_name", "_number", "_observers", "_since", "func")
 
     def __init__(
         self, observers: Observers, number: int, future: Future[Any]
@@ -62,23 +68,41 @@ class _Observed:
         self._number = number
         self.func = future.replace_function(self)
         self._name = describe(self.func)
-        self._tell(events.TaskSubmitted)
+        self._since = self._observers.now()
+        self._tell(events.TaskSubmitted, self._since)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         worker = self._observers.runtime.thread_name()
-        self._tell(events.TaskStarted, worker=worker)
+        start = self._observers.now()
+        waited = start - self._since
+        self._tell(events.TaskStarted, start, worker=worker, waited=waited)
         outcome = "failed"
         try:
             result = self.func(*args, **kwargs)
             outcome = "succeeded"
             return result
         finally:
-            self._tell(events.TaskFinished, worker=worker, outcome=outcome)
+            end = self._observers.now()
+            self._tell(
+                events.TaskFinished,
+                end,
+                worker=worker,
+                outcome=outcome,
+                ran=end - start,
+            )
 
     def cancelled(self) -> None:
-        self._tell(events.TaskFinished, worker=None, outcome="cancelled")
+        self._tell(
+            events.TaskFinished,
+            self._observers.now(),
+            worker=None,
+            outcome="cancelled",
+            ran=None,
+        )
 
-    def _tell(self, kind: type[events.ExecutorEvent], **fields: Any) -> None:
+    def _tell(
+        self, kind: type[events.ExecutorEvent], time: float, **fields: Any
+    ) -> None:
         self._observers.tell(
-            kind, task=self._number, name=self._name, **fields
+            kind, time, task=self._number, name=self._name, **fields
         )

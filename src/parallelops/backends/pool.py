@@ -21,6 +21,7 @@ from __future__ import annotations
 import collections
 import itertools
 import logging
+import operator
 from typing import TYPE_CHECKING, Any
 
 from parallelops import waiting
@@ -43,11 +44,12 @@ if TYPE_CHECKING:
     from parallelops.backends.fair import Ready
     from parallelops.backends.options import Options
     from parallelops.futures import Future
-    from parallelops.runtime import Handle, Runtime
+    from parallelops.runtime import Handle, Lock, Runtime
 
 __all__ = ["Pool"]
 
 _log = logging.getLogger(__name__)
+_RELEASE = operator.methodcaller("release")
 
 
 class Pool:
@@ -77,11 +79,15 @@ class Pool:
         # Reentrant: a signal handler may submit while it is held.
         self.lock = runtime.rlock()
         self.ready: Ready = (
-            FairQueue(runtime, options.fair)
+            FairQueue(runtime, options.fair, self.lock)
             if options.fair
             else collections.deque()
         )
-        self.idle: list[Worker] = []
+        # What parked workers wait for. To pop one and release it is a single
+        # step, or an exception from a signal handler could come in between
+        # and a worker sleep for ever.
+        self.idle: list[Lock] = []
+        self.wake = map(_RELEASE, iter(self.idle.pop, None)).__next__
         self.seats = Slots(options.max_workers, self.lock)
         self.admission = Admission(self, options.max_workers)
         self.workers: dict[Worker, None] = {}
@@ -110,28 +116,31 @@ class Pool:
             WorkerStartError: nobody can.
         """
         try:
-            worker = self.idle.pop()
+            self.wake()
         except IndexError:
             self.hire()
-        else:
-            worker.permit.release()
 
     def hire(self) -> None:
-        """Start another worker, if there is a seat.
+        """Start another worker, if there is a seat and it is not the end.
 
         Raises:
             WorkerStartError: none can be started, and there is no other.
         """
-        try:
-            self.seats.take()
-        except IndexError:
-            return  # all are there, and one of them will come
         with self.lock:
+            # Under the lock, so that who closes the pool knows them all.
+            if self.closed:
+                return
             worker = Worker(self, next(self._worker_names))
+            try:
+                self.seats.take()
+            except IndexError:
+                return  # all are there, and one of them will come
             self.workers[worker] = None
             try:
                 handle = self.runtime.spawn(worker.work, name=worker.name)
             except BaseException as error:
+                if not worker.claim():
+                    raise  # it has begun all the same
                 del self.workers[worker]
                 self.seats.give(0)
                 if not isinstance(error, Exception):
@@ -207,6 +216,8 @@ class Pool:
             return
         if timeout is not None and self.idle:
             return  # somebody will come for it
+        # Run out of stack now, or not before the task is booked.
+        waiting.descend(8)
         succeeded = self._run_inside(future)
         if succeeded is None:
             return
@@ -222,7 +233,9 @@ class Pool:
         future.publish()
 
     def starters(self) -> Collection[waiting.Party] | None:
-        return None if self.seats.left else tuple(self.workers)
+        workers = list(self.workers)
+        # One that comes or goes has a seat, and is not among them.
+        return workers if len(workers) >= (self.seats.number or 0) else None
 
     # -- the workers
 
@@ -277,7 +290,7 @@ class Pool:
         # Those that come after these look by themselves.
         for _ in range(len(self.idle)):
             try:
-                self.idle.pop().permit.release()
+                self.wake()
             except IndexError:
                 return
 
@@ -285,7 +298,8 @@ class Pool:
 
     def close(self, why: str = "shutdown") -> None:
         """Take nothing new; workers go when the queue is empty."""
-        self.closed = self.closed or why
+        with self.lock:
+            self.closed = self.closed or why
         self._wake_all()
         self.admission.call_all()
 
@@ -322,13 +336,20 @@ class Pool:
                 raise ShutdownTimeout(self.name, self.at_work())
 
     def reset_after_fork(self) -> None:
-        """In a forked child: none of the threads came along."""
-        lost = [future for future, _ in self._at_work()]
-        lost += self._take_all()
+        """In a forked child: only the thread that forked came along."""
         self.lock = self.runtime.rlock()
+        if isinstance(self.ready, FairQueue):
+            self.ready.lock = self.lock
+        lost = self._take_all()
+        ident = self.runtime.ident()
+        for worker in list(self.workers):
+            if worker.ident != ident:
+                lost += waiting.forget(worker)
+                del self.workers[worker]
         self.seats = Slots(self.seats.number, self.lock)
         self.admission = Admission(self, self.seats.number or 1)
-        self.workers.clear()
+        for _ in self.workers:
+            self.seats.take()
         self.idle.clear()
         self._handles.clear()
         for future in lost:
@@ -346,7 +367,7 @@ class Pool:
     def _at_work(self) -> list[tuple[Future[Any], Worker]]:
         return [
             (future, worker)
-            for worker in tuple(self.workers)
+            for worker in list(self.workers)
             if (future := worker.task) is not None
         ]
 
@@ -358,16 +379,19 @@ class Pool:
 
     def stats(self) -> Stats:
         with self.lock:
-            workers = tuple(self.workers)
+            workers = list(self.workers)
             counts = self._counts.copy()
+            for worker in workers:
+                counts["succeeded"] += worker.succeeded
+                counts["failed"] += worker.failed
         return Stats(
             max_workers=self.seats.number or 0,
             max_queue=self.options.max_queue,
             workers=len(workers),
             running=sum(worker.task is not None for worker in workers),
             queued=len(self.ready),
-            succeeded=counts["succeeded"] + sum(w.succeeded for w in workers),
-            failed=counts["failed"] + sum(w.failed for w in workers),
+            succeeded=counts["succeeded"],
+            failed=counts["failed"],
             cancelled=counts["cancelled"],
             blocked=counts["block"],
             rejected=counts["reject"],

@@ -78,7 +78,9 @@ class SerialExecutor(Executor):
             try:
                 initializer(*initargs)
             except BaseException as cause:
-                _log.critical("%s: initializer failed", name, exc_info=True)
+                _log.critical(
+                    "%s: initializer failed", self.name, exc_info=True
+                )
                 self._closed, self._cause = True, cause
 
     def submit(
@@ -95,8 +97,10 @@ class SerialExecutor(Executor):
             self._observers.watch(future)
         ident = self._ident()
         outer = waiting.enter(ident, future)
-        succeeded = future.run()
-        waiting.leave(ident, outer)
+        try:
+            succeeded = future.run()
+        finally:
+            waiting.leave(ident, outer)
         next(self._succeeded if succeeded else self._failed)
         future.publish()
         try:

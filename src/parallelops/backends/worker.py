@@ -26,7 +26,7 @@ class Worker(waiting.Party):
         failed: how many of its tasks raised.
     """
 
-    __slots__ = ("failed", "permit", "pool", "succeeded")
+    __slots__ = ("_unclaimed", "failed", "permit", "pool", "succeeded")
 
     def __init__(self, pool: Pool, name: str) -> None:
         super().__init__(name)
@@ -35,10 +35,22 @@ class Worker(waiting.Party):
         self.permit.acquire()
         self.succeeded = 0
         self.failed = 0
+        self._unclaimed = [None]
+
+    def claim(self) -> bool:
+        """True for the first who asks: the worker as it begins, or who
+        hired it and takes that back."""
+        try:
+            self._unclaimed.pop()
+        except IndexError:
+            return False
+        return True
 
     def work(self) -> None:
         """The whole life of a worker."""
         pool = self.pool
+        if not self.claim():
+            return
         waiting.register(pool.runtime, self)
         try:
             if pool.options.initializer is not None:
@@ -96,7 +108,7 @@ class Worker(waiting.Party):
         if pool.lets_go():
             # Work that was added before is still to be done.
             return bool(pool.ready)
-        idle.append(self)
+        idle.append(self.permit)
         # Who adds work, closes or resizes from here on sees us; look for
         # what came before.
         came = pool.ready or pool.lets_go()
@@ -104,7 +116,7 @@ class Worker(waiting.Party):
         if self.permit.acquire(timeout=timeout):
             return True
         try:
-            idle.remove(self)
+            idle.remove(self.permit)
         except ValueError:
             # Somebody has taken us from there to wake us.
             self.permit.acquire()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from parallelops import plugins
 from parallelops.cli.arguments import count, seconds
 from parallelops.cli.progress import shown
 from parallelops.errors import ParallelopsError
+from parallelops.observe import ChromeTrace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +90,13 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print the report as JSON"
     )
+    parser.add_argument(
+        "--trace",
+        type=Path,
+        metavar="FILE",
+        help="write a timeline to this file, which must not exist yet; open "
+        "it in https://ui.perfetto.dev",
+    )
     parser.set_defaults(run=run)
 
 
@@ -117,7 +126,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise ParallelopsError(
             f"there is no catalogue {options.scrub_catalog}"
         )
-    with config.scrub_executor_from(conf) as executor:
+    with contextlib.ExitStack() as stack:
+        choices: dict[str, Any] = {}
+        if arguments.trace is not None:
+            trace = stack.enter_context(ChromeTrace(arguments.trace))
+            choices = {"name": "scrub", "observers": [trace]}
+        executor = stack.enter_context(
+            config.scrub_executor_from(conf, **choices)
+        )
         report = _scrub(executor, options, stores, arguments)
     if arguments.json:
         print(json.dumps(report.as_dict(), indent=2))

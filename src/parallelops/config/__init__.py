@@ -160,10 +160,12 @@ def _checked(conf: cfg.ConfigOpts) -> dict[str, Any]:
     for option in unknown_options(cls, _chosen(values)):
         raise _error(option, f"executor {name!r} does not take it; remove it")
     size = values["scrub_pool_size"]
-    if size > 1 and not getattr(cls, "traits", Traits()).parallel:
+    traits = getattr(cls, "traits", Traits())
+    # A scrub works with objects of its own process.
+    if size > 1 and not (traits.parallel and traits.shared_memory):
         raise _error(
             "scrub_pool_size",
-            f"executor {name!r} cannot do {size} things at the same time; "
+            f"executor {name!r} cannot scrub {size} images at the same time; "
             "choose another one, or set this to 1",
         )
     return values

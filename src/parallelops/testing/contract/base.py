@@ -14,14 +14,17 @@ if TYPE_CHECKING:
     from parallelops.executor import Executor
     from parallelops.runtime import Event
 
-__all__ = ["LIMIT", "Gate", "Part", "log_of", "raised"]
-
-# Seconds after which a wait in the contract counts as a hang.
-LIMIT = 20.0
+__all__ = ["Gate", "Part", "log_of", "raised"]
 
 
 class Part:
-    """A part of the contract; the whole of it says how to make one."""
+    """A part of the contract; the whole of it says how to make one.
+
+    Attributes:
+        limit: seconds after which a wait counts as a hang.
+    """
+
+    limit = 20.0
 
     def make(self, **options: Any) -> Executor:
         """Return a new executor of the kind under test.
@@ -47,26 +50,36 @@ class Part:
             self.needs(executor, *traits)
             yield executor
         finally:
-            executor.shutdown(cancel_futures=True, timeout=LIMIT)
+            executor.shutdown(cancel_futures=True, timeout=self.limit)
 
     @contextlib.contextmanager
     def busy(self, executor: Executor, workers: int) -> Iterator[Gate]:
         """Keep so many workers busy in the ``with`` block, or until the
         gate is opened."""
-        gate = Gate(executor)
+        gate = Gate(executor, self.limit)
         futures = [executor.submit(gate.hold) for _ in range(workers)]
         try:
             gate.arrived(workers)
             yield gate
         finally:
             gate.open()
-            executor.wait(futures, LIMIT)
+            executor.wait(futures, self.limit)
+
+    def until(
+        self, executor: Executor, condition: Callable[[], object]
+    ) -> None:
+        """Wait for what no event tells of."""
+        end = executor.runtime.monotonic() + self.limit
+        while not condition():
+            assert executor.runtime.monotonic() < end, "it never came to pass"
+            executor.runtime.sleep(0.001)
 
 
 class Gate:
     """Holds the tasks that come to it, until it is opened."""
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, limit: float) -> None:
+        self._limit = limit
         self._runtime = executor.runtime
         self._changed = self._runtime.condition()
         self._opened: Event = self._runtime.event()
@@ -77,24 +90,19 @@ class Gate:
         with self._changed:
             self._held += 1
             self._changed.notify_all()
-        assert self._opened.wait(LIMIT), "nobody opened the gate"
+        # Longer than any other wait, of which some are to see it held.
+        assert self._opened.wait(3 * self._limit), "nobody opened the gate"
 
     def arrived(self, tasks: int) -> None:
         """Wait until so many have come."""
         with self._changed:
-            came = self._changed.wait_for(lambda: self._held >= tasks, LIMIT)
+            came = self._changed.wait_for(
+                lambda: self._held >= tasks, self._limit
+            )
         assert came, f"only {self._held} of {tasks} tasks began"
 
     def open(self) -> None:
         self._opened.set()
-
-
-def until(executor: Executor, condition: Callable[[], object]) -> None:
-    """Wait for what no event tells of."""
-    end = executor.runtime.monotonic() + LIMIT
-    while not condition():
-        assert executor.runtime.monotonic() < end, "it never came to pass"
-        executor.runtime.sleep(0.001)
 
 
 def raised(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from parallelops import events
 from parallelops.errors import ExecutorSaturated, ExecutorShutdown
-from parallelops.testing.contract.base import LIMIT, Part, raised, until
+from parallelops.testing.contract.base import Gate, Part, raised
 
 __all__ = ["BoundsContract"]
 
@@ -32,17 +33,56 @@ class BoundsContract(Part):
                 )
                 assert error.capacity == 5  # type: ignore[attr-defined]
                 assert executor.stats().rejected == 1
-            executor.submit(int).result(LIMIT)
-            executor.shutdown(timeout=LIMIT)
+            executor.submit(int).result(self.limit)
+            executor.shutdown(timeout=self.limit)
             assert ran == ["queued"] * 3
 
     def test_room_again(self) -> None:
-        """A task's room is free when its result is there."""
+        """A task's room is free when its result is there, or its failure."""
         with self.executor(
             "bounded", max_workers=1, max_queue=0, on_saturation="reject"
         ) as executor:
             for _ in range(200):
-                assert executor.submit(int).result(LIMIT) == 0
+                assert executor.submit(int).result(self.limit) == 0
+                assert executor.submit(int, "x").exception(self.limit)
+
+    def test_room_in_a_callback(self) -> None:
+        """A task's room is free when its callbacks are called."""
+        with self.executor(
+            "parallel",
+            "bounded",
+            "shared_memory",
+            max_workers=1,
+            max_queue=0,
+            on_saturation="reject",
+        ) as executor:
+            gate = Gate(executor, self.limit)
+            futures: list[Any] = []
+            called = executor.runtime.event()
+
+            def submit(_: Any) -> None:
+                futures.append(executor.submit(pow, 2, 3))
+                called.set()
+
+            executor.submit(gate.hold).add_done_callback(submit)
+            gate.open()
+            assert called.wait(self.limit)
+            assert futures[0].result(self.limit) == 8
+
+    def test_room_of_the_helped(self) -> None:
+        """A task that is run by one that waits for it gives its room back."""
+        with self.executor(
+            "bounded",
+            "shared_memory",
+            max_workers=1,
+            max_queue=1,
+            on_saturation="reject",
+        ) as executor:
+
+            def parent() -> int:
+                return sum(executor.submit(abs, -1).result() for _ in "12345")
+
+            assert executor.submit(parent).result(self.limit) == 5
 
     def test_room_of_the_cancelled(self) -> None:
         """Cancelling makes room at once."""
@@ -78,8 +118,9 @@ class BoundsContract(Part):
                 future = executor.submit(ident)
                 assert future.done()
                 assert future.result() == ident()
-            assert executor.submit(ident).result(LIMIT) != ident()
+            assert executor.submit(ident).result(self.limit) != ident()
             assert executor.stats().caller_runs == 1
+            assert executor.stats().succeeded == 3
 
     def test_block(self) -> None:
         """With no room submit waits until there is some."""
@@ -104,11 +145,41 @@ class BoundsContract(Part):
                 submitted.set()
 
             executor.runtime.spawn(submit, name="submitter")
-            until(executor, lambda: executor.stats().blocked == 1)
+            self.until(executor, lambda: executor.stats().blocked == 1)
             assert not submitted.is_set()
             gate.open()
-            assert submitted.wait(LIMIT)
-            assert futures[0].result(LIMIT) == 0
+            assert submitted.wait(self.limit)
+            assert futures[0].result(self.limit) == 0
+
+    def test_room_just_before_it_blocks(self) -> None:
+        """Room that comes while submit makes up its mind is not missed."""
+
+        def make_room(event: object) -> None:
+            if isinstance(event, events.Saturated):
+                gate.open()
+                held.result(self.limit)
+
+        with self.executor(
+            "parallel",
+            "bounded",
+            "shared_memory",
+            max_workers=1,
+            max_queue=0,
+            on_saturation="block",
+            observers=[make_room],
+        ) as executor:
+            gate = Gate(executor, self.limit)
+            held = executor.submit(gate.hold)
+            futures: list[Any] = []
+            submitted = executor.runtime.event()
+
+            def submit() -> None:
+                futures.append(executor.submit(int))
+                submitted.set()
+
+            executor.runtime.spawn(submit, name="submitter")
+            assert submitted.wait(self.limit)
+            assert futures[0].result(self.limit) == 0
 
     def test_shutdown_wakes_the_blocked(self) -> None:
         """A submit that waits for room ends when the executor does."""
@@ -134,9 +205,9 @@ class BoundsContract(Part):
                 ended.set()
 
             executor.runtime.spawn(submit, name="submitter")
-            until(executor, lambda: executor.stats().blocked == 1)
+            self.until(executor, lambda: executor.stats().blocked == 1)
             executor.shutdown(wait=False)
-            assert ended.wait(LIMIT)
+            assert ended.wait(self.limit)
             assert errors
             assert not ran
 
@@ -151,7 +222,7 @@ class BoundsContract(Part):
                     return 0
                 return 1 + executor.submit(parent, n - 1).result()
 
-            assert executor.submit(parent, 10).result(LIMIT) == 10
+            assert executor.submit(parent, 10).result(self.limit) == 10
 
     def test_callable_policy(self) -> None:
         """A callable chooses for each submit, and sees the stats."""
@@ -212,7 +283,7 @@ class BoundsContract(Part):
             start = runtime.event()
 
             def submit() -> None:
-                start.wait(LIMIT)
+                start.wait(self.limit)
                 for _ in range(20):
                     try:
                         executor.submit(int)
@@ -225,7 +296,7 @@ class BoundsContract(Part):
                 for n in range(8):
                     runtime.spawn(submit, name=f"submitter-{n}")
                 start.set()
-                until(executor, lambda: len(ended) == 8)
+                self.until(executor, lambda: len(ended) == 8)
                 assert len(accepted) == 7
                 assert executor.stats().queued == 7
                 assert executor.stats().rejected == 8 * 20 - 7

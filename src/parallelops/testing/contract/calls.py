@@ -7,7 +7,7 @@ import contextvars
 import itertools
 from typing import Any
 
-from parallelops.testing.contract.base import LIMIT, Part, raised
+from parallelops.testing.contract.base import Part, raised
 
 __all__ = ["CallsContract"]
 
@@ -20,13 +20,13 @@ class CallsContract(Part):
     def test_result(self) -> None:
         """A future has what its call returned."""
         with self.executor() as executor:
-            assert executor.submit(pow, 2, 10).result(LIMIT) == 1024
+            assert executor.submit(pow, 2, 10).result(self.limit) == 1024
 
     def test_arguments(self) -> None:
         """Positional and keyword arguments arrive, whatever their names."""
         with self.executor() as executor:
             future = executor.submit(_given, 1, self=2, fn=3, args=4)
-            assert future.result(LIMIT) == (
+            assert future.result(self.limit) == (
                 (1,),
                 {"self": 2, "fn": 3, "args": 4},
             )
@@ -37,8 +37,8 @@ class CallsContract(Part):
             future = executor.submit(int)
             assert isinstance(future, concurrent.futures.Future)
             assert isinstance(executor, concurrent.futures.Executor)
-            assert future.result(LIMIT) == 0
-            assert future.exception(LIMIT) is None
+            assert future.result(self.limit) == 0
+            assert future.exception(self.limit) is None
             assert future.done()
             assert not future.running()
             assert not future.cancelled()
@@ -50,7 +50,7 @@ class CallsContract(Part):
             begun: list[int] = []
             for number in range(200):
                 ex.submit(begun.append, number)
-            ex.submit(int).result(LIMIT)
+            ex.submit(int).result(self.limit)
             assert begun == list(range(200))
 
     def test_context_goes_with_the_task(self) -> None:
@@ -67,9 +67,53 @@ class CallsContract(Part):
             context.run(_variable.set, "given")
             first = context.run(executor.submit, seen_then_set)
             second = executor.submit(seen_then_set)
-            assert first.result(LIMIT) == "given"
-            assert second.result(LIMIT) == "unset"
+            assert first.result(self.limit) == "given"
+            assert second.result(self.limit) == "unset"
             assert _variable.get() == "unset"
+
+    def test_wrap(self) -> None:
+        """What wrap returns is called instead, so that it can carry what
+        belongs to a thread there and back."""
+        notes: dict[int, str] = {}
+
+        def carry(fn: Any) -> Any:
+            note = notes[ident()]
+
+            def call(*args: Any, **kwargs: Any) -> Any:
+                before = notes.get(ident(), "")
+                notes[ident()] = note
+                try:
+                    return fn(*args, **kwargs)
+                finally:
+                    notes[ident()] = before
+
+            return call
+
+        with self.executor("shared_memory") as probe:
+            ident = probe.runtime.ident
+        with self.executor(max_workers=1, wrap=carry) as executor:
+            for note in ("one", "two"):
+                notes[ident()] = note
+                future = executor.submit(lambda: notes[ident()])
+                assert future.result(self.limit) == note
+                assert sorted(notes.values()) in ([note], ["", note])
+
+    def test_fair(self) -> None:
+        """Whoever comes late waits for one task of each of the others."""
+        who = "first"
+        with self.executor(
+            "parallel",
+            "ordered",
+            "shared_memory",
+            max_workers=1,
+            fair=lambda: who,
+        ) as executor:
+            begun: list[str] = []
+            with self.busy(executor, 1):
+                for who in ("much", "much", "much", "late", "late"):
+                    executor.submit(begun.append, who)
+            executor.shutdown(timeout=self.limit)
+            assert begun == ["much", "late", "much", "late", "much"]
 
     def test_map(self) -> None:
         """Results come in the order of the arguments."""
@@ -93,6 +137,7 @@ class CallsContract(Part):
 
             def endless() -> Any:
                 for number in itertools.count():
+                    assert number < 1000, "it reads all of it"
                     read.append(number)
                     yield number
 
@@ -106,7 +151,7 @@ class CallsContract(Part):
         with self.executor("shared_memory", max_workers=2) as executor:
             begun = executor.runtime.event()
             results = executor.map(lambda _: begun.set(), [1])
-            assert begun.wait(LIMIT)
+            assert begun.wait(self.limit)
             assert list(results) == [None]
 
     def test_map_ends_at_the_first_failure(self) -> None:
@@ -116,6 +161,19 @@ class CallsContract(Part):
             assert [next(results), next(results)] == [1.0, 0.5]
             raised(ZeroDivisionError, next, results)
             raised(StopIteration, next, results)
+
+    def test_map_that_runs_out_of_time(self) -> None:
+        """A result that is late is an error, and the rest is cancelled."""
+        with (
+            self.executor(
+                "parallel", "cancellable", "shared_memory", max_workers=1
+            ) as executor,
+            self.busy(executor, 1),
+        ):
+            results = executor.map(abs, range(5), timeout=0.01)
+            raised(TimeoutError, next, results)
+            assert executor.stats().cancelled == 5
+            assert executor.stats().queued == 0
 
     def test_map_checks_its_sizes(self) -> None:
         """Sizes of nothing are refused."""
@@ -133,7 +191,7 @@ class CallsContract(Part):
 
             parents = [executor.submit(parent, n) for n in range(1000)]
             for future in parents:
-                future.result(LIMIT).result(LIMIT)
+                future.result(self.limit).result(self.limit)
             assert sorted(ran) == list(range(1000))
 
 

@@ -7,7 +7,7 @@ import traceback
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from parallelops.testing.contract.base import LIMIT, Part, log_of, raised
+from parallelops.testing.contract.base import Part, log_of, raised
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -22,14 +22,14 @@ class FailuresContract(Part):
         """What the call raised is raised by result()."""
         with self.executor() as executor:
             future = executor.submit(int, "x")
-            raised(ValueError, future.result, LIMIT)
-            assert isinstance(future.exception(LIMIT), ValueError)
+            raised(ValueError, future.result, self.limit)
+            assert isinstance(future.exception(self.limit), ValueError)
 
     def test_wrong_arguments(self) -> None:
         """A call that cannot be made fails; submit does not."""
         with self.executor() as executor:
             future = executor.submit(abs, *(1, 2, 3))  # type: ignore[arg-type]
-            raised(TypeError, future.result, LIMIT)
+            raised(TypeError, future.result, self.limit)
 
     def test_worker_outlives_anything(self) -> None:
         """Whatever a task raises, the next one runs."""
@@ -37,15 +37,23 @@ class FailuresContract(Part):
         with self.executor("shared_memory", max_workers=1) as executor:
             for kind in (*kinds, _Odd):
                 future = executor.submit(_raise, kind)
-                assert type(future.exception(LIMIT)) is kind
-                assert executor.submit(int).result(LIMIT) == 0
+                assert type(future.exception(self.limit)) is kind
+                assert executor.submit(int).result(self.limit) == 0
+
+    def test_task_that_has_any_attribute(self) -> None:
+        """A mock may fail like any other; nothing but a call is asked of
+        it."""
+        with self.executor("shared_memory", max_workers=1) as executor:
+            future = executor.submit(_Anything())
+            assert isinstance(future.exception(self.limit), KeyError)
+            assert executor.submit(int).result(self.limit) == 0
 
     def test_real_recursion(self) -> None:
         """Running out of stack ends the task, not the worker."""
         with self.executor("shared_memory", max_workers=1) as executor:
             future = executor.submit(_recurse)
-            assert isinstance(future.exception(LIMIT), RecursionError)
-            assert executor.submit(int).result(LIMIT) == 0
+            assert isinstance(future.exception(self.limit), RecursionError)
+            assert executor.submit(int).result(self.limit) == 0
 
     def test_traceback_does_not_grow(self) -> None:
         """Looking again shows the same as looking once."""
@@ -53,7 +61,7 @@ class FailuresContract(Part):
             future = executor.submit(_raise, ValueError)
 
             def depth() -> int:
-                error = raised(ValueError, future.result, LIMIT)
+                error = raised(ValueError, future.result, self.limit)
                 return len(traceback.extract_tb(error.__traceback__))
 
             assert depth() == depth() == depth()
@@ -62,7 +70,9 @@ class FailuresContract(Part):
         """The traceback ends in the line that raised."""
         with self.executor("shared_memory") as executor:
             error = raised(
-                ValueError, executor.submit(_raise, ValueError).result, LIMIT
+                ValueError,
+                executor.submit(_raise, ValueError).result,
+                self.limit,
             )
             last = traceback.extract_tb(error.__traceback__)[-1]
             assert last.name == "_raise"
@@ -77,10 +87,10 @@ class FailuresContract(Part):
                 held = _Held()
                 gone = weakref.ref(held)
                 future = executor.submit(_fail_holding, held)
-                assert isinstance(future.exception(LIMIT), KeyError)
+                assert isinstance(future.exception(self.limit), KeyError)
                 del held, future
                 # The worker lets go of its last task when it takes another.
-                executor.submit(int).result(LIMIT)
+                executor.submit(int).result(self.limit)
                 assert gone() is None
             finally:
                 gc.enable()
@@ -91,11 +101,24 @@ class FailuresContract(Part):
             held = _Held()
             gone = weakref.ref(held)
             future = executor.submit(id, held)
-            future.result(LIMIT)
+            future.result(self.limit)
             del held
-            executor.submit(int).result(LIMIT)
+            executor.submit(int).result(self.limit)
             gc.collect()
             assert gone() is None
+
+    def test_submit_while_the_last_task_is_freed(self) -> None:
+        """A worker that has nothing to do lets go of its last task; what
+        that submits on its way out is done."""
+        with self.executor("shared_memory", max_workers=1) as executor:
+            done = executor.runtime.event()
+
+            class Dying:
+                def __del__(self) -> None:
+                    executor.submit(done.set)
+
+            executor.submit(Dying)
+            assert done.wait(self.limit)
 
     def test_unseen_failure_is_logged(self) -> None:
         """A failure that nobody looked at is in the log; others are not."""
@@ -104,11 +127,11 @@ class FailuresContract(Part):
             log_of("parallelops") as records,
         ):
             looked_at = executor.submit(_raise, ValueError)
-            raised(ValueError, looked_at.result, LIMIT)
+            raised(ValueError, looked_at.result, self.limit)
             executor.submit(_raise, KeyError)
-            executor.submit(int).result(LIMIT)
+            executor.submit(int).result(self.limit)
             del looked_at
-            executor.shutdown(timeout=LIMIT)
+            executor.shutdown(timeout=self.limit)
             gc.collect()
             messages = [record.getMessage() for record in records]
             assert len(messages) == 1, messages
@@ -119,13 +142,13 @@ class FailuresContract(Part):
         with self.executor("parallel", "shared_memory") as executor:
             called: list[Any] = []
             event = executor.runtime.event()
-            future = executor.submit(event.wait, LIMIT)
+            future = executor.submit(event.wait, self.limit)
             future.add_done_callback(lambda f: called.append((1, f)))
             future.add_done_callback(lambda f: called.append((2, f)))
             event.set()
-            executor.wait([future], LIMIT)
-            executor.submit(int).result(LIMIT)
-            executor.shutdown(timeout=LIMIT)
+            executor.wait([future], self.limit)
+            executor.submit(int).result(self.limit)
+            executor.shutdown(timeout=self.limit)
             future.add_done_callback(lambda f: called.append((3, f)))
             assert called == [(1, future), (2, future), (3, future)]
 
@@ -139,13 +162,13 @@ class FailuresContract(Part):
         ):
             event = executor.runtime.event()
             called = executor.runtime.event()
-            future = executor.submit(event.wait, LIMIT)
+            future = executor.submit(event.wait, self.limit)
             future.add_done_callback(lambda _: _raise(SystemExit))
             future.add_done_callback(lambda _: called.set())
             event.set()
-            assert called.wait(LIMIT)
-            assert future.result(LIMIT) is True
-            assert executor.submit(int).result(LIMIT) == 0
+            assert called.wait(self.limit)
+            assert future.result(self.limit) is True
+            assert executor.submit(int).result(self.limit) == 0
             assert "callback" in records[0].getMessage()
 
     def test_callback_may_submit(self) -> None:
@@ -159,12 +182,22 @@ class FailuresContract(Part):
                 done.set()
 
             executor.submit(int).add_done_callback(more)
-            assert done.wait(LIMIT)
+            assert done.wait(self.limit)
             assert results == [8]
 
 
 class _Odd(BaseException):
     """Not an Exception."""
+
+
+class _Anything:
+    """Looks like everything, as mocks do."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self
+
+    def __call__(self) -> None:
+        raise KeyError
 
 
 class _Held:

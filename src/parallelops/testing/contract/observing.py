@@ -6,7 +6,7 @@ from typing import Any
 
 from parallelops import events
 from parallelops.executor import Stats, Traits
-from parallelops.testing.contract.base import LIMIT, Part, log_of
+from parallelops.testing.contract.base import Part, log_of
 
 __all__ = ["ObservingContract"]
 
@@ -26,7 +26,7 @@ class ObservingContract(Part):
         with self.executor(max_workers=3, max_queue=9) as executor:
             good = [executor.submit(int) for _ in range(30)]
             bad = [executor.submit(int, "x") for _ in range(7)]
-            executor.wait(good + bad, LIMIT)
+            executor.wait(good + bad, self.limit)
             for future in bad:
                 future.exception()
             stats = executor.stats()
@@ -35,7 +35,7 @@ class ObservingContract(Part):
             assert stats.failed == 7
             assert stats.queued == 0
             assert stats.running == 0
-            executor.shutdown(timeout=LIMIT)
+            executor.shutdown(timeout=self.limit)
             assert executor.stats().succeeded == 30
 
     def test_events(self) -> None:
@@ -44,9 +44,9 @@ class ObservingContract(Part):
         with self.executor(
             "shared_memory", max_workers=2, observers=[seen.append], name="e"
         ) as executor:
-            executor.submit(int).result(LIMIT)
-            executor.submit(int, "x").exception(LIMIT)
-            executor.shutdown(timeout=LIMIT)
+            executor.submit(int).result(self.limit)
+            executor.submit(int, "x").exception(self.limit)
+            executor.shutdown(timeout=self.limit)
         tasks = [e for e in seen if hasattr(e, "task")]
         for number, outcome in ((1, "succeeded"), (2, "failed")):
             own = [e for e in tasks if e.task == number]
@@ -80,7 +80,7 @@ class ObservingContract(Part):
                 future = executor.submit(int)
                 executor.submit(int)
                 future.cancel()
-            executor.shutdown(timeout=LIMIT)
+            executor.shutdown(timeout=self.limit)
         kinds = [type(event) for event in seen]
         assert kinds.count(events.WorkerStarted) == 1
         assert kinds.count(events.WorkerStopped) == 1
@@ -105,7 +105,7 @@ class ObservingContract(Part):
                 "shared_memory", observers=[fail, seen.append]
             ) as executor,
         ):
-            assert executor.submit(pow, 2, 3).result(LIMIT) == 8
+            assert executor.submit(pow, 2, 3).result(self.limit) == 8
         assert seen
         assert records
 
@@ -121,5 +121,5 @@ class ObservingContract(Part):
         with self.executor(
             "shared_memory", max_workers=1, observers=[submit_once]
         ) as executor:
-            executor.submit(int).result(LIMIT)
-            assert futures[0].result(LIMIT) == 16
+            executor.submit(int).result(self.limit)
+            assert futures[0].result(self.limit) == 16

@@ -6,7 +6,7 @@ import concurrent.futures
 from typing import TYPE_CHECKING, Any
 
 from parallelops.errors import DeadlockError
-from parallelops.testing.contract.base import LIMIT, Part, raised
+from parallelops.testing.contract.base import Gate, Part, raised
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -21,15 +21,15 @@ class WaitsContract(Part):
         """All that are given are done."""
         with self.executor(max_workers=3) as executor:
             futures = [executor.submit(abs, -n) for n in range(20)]
-            done, not_done = executor.wait(futures, LIMIT)
+            done, not_done = executor.wait(futures, self.limit)
             assert done == set(futures)
             assert not not_done
 
     def test_wait_for_nothing(self) -> None:
         """Waiting for no future is over at once."""
         with self.executor() as executor:
-            assert executor.wait([], LIMIT) == (set(), set())
-            assert list(executor.as_completed([], LIMIT)) == []
+            assert executor.wait([], self.limit) == (set(), set())
+            assert list(executor.as_completed([], self.limit)) == []
 
     def test_wait_for_the_first(self) -> None:
         """One that is done is enough."""
@@ -43,7 +43,7 @@ class WaitsContract(Part):
                 gate.open()
             both: list[Future[Any]] = [held, quick]
             done, _ = executor.wait(
-                both, LIMIT, concurrent.futures.FIRST_COMPLETED
+                both, self.limit, concurrent.futures.FIRST_COMPLETED
             )
             assert done
 
@@ -59,7 +59,9 @@ class WaitsContract(Part):
             fine = executor.submit(int)
             bad = executor.submit(int, "x")
             done, not_done = executor.wait(
-                [held, fine, bad], LIMIT, concurrent.futures.FIRST_EXCEPTION
+                [held, fine, bad],
+                self.limit,
+                concurrent.futures.FIRST_EXCEPTION,
             )
             assert bad in done
             assert not_done == {held}
@@ -82,15 +84,15 @@ class WaitsContract(Part):
         """A misspelt condition is refused."""
         with self.executor() as executor:
             future = executor.submit(int)
-            raised(ValueError, executor.wait, [future], LIMIT, "SOME")
+            raised(ValueError, executor.wait, [future], self.limit, "SOME")
 
     def test_as_completed(self) -> None:
         """Each future is yielded once, those already done as well."""
         with self.executor(max_workers=3) as executor:
             futures = [executor.submit(abs, n) for n in range(50)]
-            executor.wait(futures[:10], LIMIT)
+            executor.wait(futures[:10], self.limit)
             twice = futures + futures[:5]
-            seen = list(executor.as_completed(twice, LIMIT))
+            seen = list(executor.as_completed(twice, self.limit))
             assert len(seen) == len(futures)
             assert set(seen) == set(futures)
 
@@ -104,7 +106,7 @@ class WaitsContract(Part):
         ):
             held = executor.submit(gate.hold)
             quick = executor.submit(int)
-            completed = executor.as_completed([held, quick], LIMIT)
+            completed = executor.as_completed([held, quick], self.limit)
             gate.open()
             assert {next(completed), next(completed)} == {held, quick}
 
@@ -112,9 +114,9 @@ class WaitsContract(Part):
         """The standard library's functions take these futures."""
         with self.executor(max_workers=2) as executor:
             futures = [executor.submit(abs, n) for n in range(20)]
-            assert not concurrent.futures.wait(futures, LIMIT).not_done
+            assert not concurrent.futures.wait(futures, self.limit).not_done
             futures = [executor.submit(abs, n) for n in range(20)]
-            seen = concurrent.futures.as_completed(futures, LIMIT)
+            seen = concurrent.futures.as_completed(futures, self.limit)
             assert set(seen) == set(futures)
 
     def test_standard_wait_sees_cancelled(self) -> None:
@@ -127,18 +129,37 @@ class WaitsContract(Part):
         ):
             futures = [executor.submit(int) for _ in range(5)]
             executor.shutdown(wait=False, cancel_futures=True)
-            done = concurrent.futures.wait(futures, LIMIT).done
+            done = concurrent.futures.wait(futures, self.limit).done
             assert done == set(futures)
             assert all(future.cancelled() for future in futures)
-            seen = concurrent.futures.as_completed(futures, LIMIT)
+            seen = concurrent.futures.as_completed(futures, self.limit)
             assert set(seen) == set(futures)
+
+    def test_standard_wait_looks_at_what_stands_still(self) -> None:
+        """A future does not end while the standard library's functions hold
+        its condition; they would count it twice."""
+        with self.executor(
+            "parallel", "shared_memory", max_workers=1
+        ) as executor:
+            gate = Gate(executor, self.limit)
+            future = executor.submit(gate.hold)
+            gate.arrived(1)
+            with future._condition:
+                seen = future._state
+                gate.open()
+                # A future that waits for the condition may say so, or not.
+                end = executor.runtime.monotonic() + 0.05
+                while not future.done() and executor.runtime.monotonic() < end:
+                    executor.runtime.sleep(0.001)
+                assert future._state == seen
+            assert future.result(self.limit) is None
 
     def test_wait_for_a_standard_future(self) -> None:
         """One that somebody else completes can be waited for as well."""
         with self.executor("shared_memory", max_workers=1) as executor:
             foreign: Future[int] = concurrent.futures.Future()
             executor.submit(foreign.set_result, 7)
-            assert executor.wait([foreign], LIMIT).done == {foreign}
+            assert executor.wait([foreign], self.limit).done == {foreign}
             assert foreign.result(0) == 7
 
     def test_nested_tasks_on_a_full_pool(self) -> None:
@@ -150,7 +171,7 @@ class WaitsContract(Part):
                 return 1 + executor.submit(depth, n - 1).result() if n else 0
 
             futures = [executor.submit(depth, 30) for _ in range(8)]
-            assert [f.result(LIMIT) for f in futures] == [30] * 8
+            assert [f.result(self.limit) for f in futures] == [30] * 8
 
     def test_wait_in_a_task(self) -> None:
         """A task may wait for many others of the same full pool."""
@@ -169,7 +190,7 @@ class WaitsContract(Part):
                     + sum(mapped)
                 )
 
-            assert executor.submit(total).result(LIMIT) == 135
+            assert executor.submit(total).result(self.limit) == 135
 
     def test_wait_for_oneself(self) -> None:
         """A task that waits for its own future is told so."""
@@ -178,13 +199,60 @@ class WaitsContract(Part):
             known = executor.runtime.event()
 
             def wait_for_own() -> Any:
-                assert known.wait(LIMIT)
+                assert known.wait(self.limit)
                 return futures[0].result()
 
             self.needs(executor, "parallel")
             futures.append(executor.submit(wait_for_own))
             known.set()
-            assert isinstance(futures[0].exception(LIMIT), DeadlockError)
+            assert isinstance(futures[0].exception(self.limit), DeadlockError)
+
+    def test_wait_for_oneself_after_others(self) -> None:
+        """So is one that comes to itself after others that are done."""
+        with self.executor(
+            "parallel", "shared_memory", max_workers=2
+        ) as executor:
+            other = executor.submit(int)
+            other.result(self.limit)
+            futures: list[Future[Any]] = [other]
+            known = executor.runtime.event()
+
+            def wait_for_all() -> Any:
+                assert known.wait(self.limit)
+                return list(executor.as_completed(futures))
+
+            futures.append(executor.submit(wait_for_all))
+            known.set()
+            assert isinstance(futures[1].exception(self.limit), DeadlockError)
+
+    def test_wait_for_oneself_or_a_failure(self) -> None:
+        """One that also waits for a failure that may come is not refused."""
+        with self.executor(
+            "parallel", "shared_memory", max_workers=2
+        ) as executor:
+            gate = Gate(executor, self.limit)
+            futures: list[Future[Any]] = []
+            known = executor.runtime.event()
+
+            def fail() -> None:
+                gate.hold()
+                raise LookupError
+
+            def wait_for_both() -> Any:
+                assert known.wait(self.limit)
+                return executor.wait(
+                    futures, return_when=concurrent.futures.FIRST_EXCEPTION
+                )
+
+            futures.append(executor.submit(fail))
+            gate.arrived(1)
+            futures.append(executor.submit(wait_for_both))
+            known.set()
+            # Time enough to refuse.
+            raised(TimeoutError, futures[1].result, 0.05)
+            gate.open()
+            assert futures[1].result(self.limit).done == {futures[0]}
+            assert isinstance(futures[0].exception(), LookupError)
 
     def test_wait_for_each_other(self) -> None:
         """Tasks that wait for each other are told so, at least one."""
@@ -195,10 +263,10 @@ class WaitsContract(Part):
             known = executor.runtime.event()
 
             def wait_for(other: int) -> Any:
-                assert known.wait(LIMIT)
+                assert known.wait(self.limit)
                 return futures[other].result()
 
             futures += [executor.submit(wait_for, n) for n in (1, 0)]
             known.set()
-            failures = [future.exception(LIMIT) for future in futures]
+            failures = [future.exception(self.limit) for future in futures]
             assert any(isinstance(f, DeadlockError) for f in failures)

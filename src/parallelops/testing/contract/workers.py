@@ -6,12 +6,10 @@ import concurrent.futures
 from typing import Any
 
 from parallelops.testing.contract.base import (
-    LIMIT,
     Gate,
     Part,
     log_of,
     raised,
-    until,
 )
 
 __all__ = ["WorkersContract"]
@@ -45,7 +43,9 @@ class WorkersContract(Part):
                 with lock:
                     running[0] -= 1
 
-            executor.wait([executor.submit(task) for _ in range(300)], LIMIT)
+            executor.wait(
+                [executor.submit(task) for _ in range(300)], self.limit
+            )
             assert 1 <= running[1] <= 3
 
     def test_sizes_are_checked(self) -> None:
@@ -64,7 +64,7 @@ class WorkersContract(Part):
             "parallel", "shared_memory", thread_name_prefix="scrub"
         ) as executor:
             name = executor.submit(executor.runtime.thread_name)
-            assert name.result(LIMIT).startswith("scrub_")
+            assert name.result(self.limit).startswith("scrub_")
 
     def test_initializer(self) -> None:
         """It is called in each worker, before its first task."""
@@ -78,7 +78,7 @@ class WorkersContract(Part):
         with self.executor(
             max_workers=2, initializer=initialize, initargs=(1, 2)
         ) as executor:
-            ident = executor.submit(runtime.ident).result(LIMIT)
+            ident = executor.submit(runtime.ident).result(self.limit)
             assert (ident, (1, 2)) in seen
 
     def test_initializer_that_fails(self) -> None:
@@ -95,8 +95,8 @@ class WorkersContract(Part):
             except broken:
                 pass
             else:
-                assert isinstance(future.exception(LIMIT), broken)
-            until(executor, lambda: not executor.stats().workers)
+                assert isinstance(future.exception(self.limit), broken)
+            self.until(executor, lambda: not executor.stats().workers)
             raised(broken, executor.submit, int)
 
     def test_grow(self) -> None:
@@ -104,7 +104,7 @@ class WorkersContract(Part):
         with self.executor(
             "resizable", "shared_memory", max_workers=1
         ) as executor:
-            gate = Gate(executor)
+            gate = Gate(executor, self.limit)
             for _ in range(4):
                 executor.submit(gate.hold)
             gate.arrived(1)
@@ -120,11 +120,41 @@ class WorkersContract(Part):
         ) as executor:
             with self.busy(executor, 4):
                 executor.resize(1)
-            until(executor, lambda: executor.stats().workers <= 1)
+            self.until(executor, lambda: executor.stats().workers <= 1)
             with self.busy(executor, 1):
                 future = executor.submit(int)
                 assert executor.stats().queued == 1
-            assert future.result(LIMIT) == 0
+            assert future.result(self.limit) == 0
+
+    def test_shrink_with_work_left(self) -> None:
+        """Surplus workers leave when their task is done, whatever waits."""
+        with self.executor(
+            "resizable", "shared_memory", max_workers=2
+        ) as executor:
+            with self.busy(executor, 2):
+                gate = Gate(executor, self.limit)
+                for _ in range(2):
+                    executor.submit(gate.hold)
+                executor.resize(1)
+            self.until(executor, lambda: executor.stats().workers == 1)
+            gate.arrived(1)
+            assert executor.stats().queued == 1
+            gate.open()
+
+    def test_shrink_and_grow_while_busy(self) -> None:
+        """Workers that were to leave, and are needed again, stay."""
+        with (
+            self.executor(
+                "resizable", "shared_memory", max_workers=3
+            ) as executor,
+            self.busy(executor, 3) as gate,
+        ):
+            executor.resize(1)
+            executor.resize(3)
+            for _ in range(2):
+                executor.submit(gate.hold)
+            stats = executor.stats()
+            assert (stats.workers, stats.queued) == (3, 2)
 
     def test_resize_back_and_forth(self) -> None:
         """Whatever sizes it goes through, the last one holds."""
@@ -134,7 +164,7 @@ class WorkersContract(Part):
             for size in (1, 7, 2, 5, 1, 4):
                 executor.resize(size)
                 futures = [executor.submit(abs, n) for n in range(50)]
-                assert not executor.wait(futures, LIMIT).not_done
+                assert not executor.wait(futures, self.limit).not_done
             with self.busy(executor, 4):
                 assert executor.stats().running == 4
             raised(ValueError, executor.resize, 0)
@@ -153,7 +183,7 @@ class WorkersContract(Part):
             with self.busy(executor, 1):
                 raised(RuntimeError, executor.submit, int)
                 executor.resize(2)
-                assert executor.submit(int).result(LIMIT) == 0
+                assert executor.submit(int).result(self.limit) == 0
 
     def test_idle_workers_leave(self) -> None:
         """Without work they end, and come back with it."""
@@ -161,8 +191,8 @@ class WorkersContract(Part):
             "resizable", max_workers=2, idle_timeout=0.01
         ) as executor:
             for _ in range(3):
-                assert executor.submit(int).result(LIMIT) == 0
-                until(executor, lambda: executor.stats().workers == 0)
+                assert executor.submit(int).result(self.limit) == 0
+                self.until(executor, lambda: executor.stats().workers == 0)
 
 
 def _fail() -> None:

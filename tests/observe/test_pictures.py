@@ -1,0 +1,96 @@
+"""The script that draws a trace for the documentation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from parallelops import load_executor
+from parallelops.observe import ChromeTrace
+
+LIMIT = 60
+PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
+
+
+def run(script, *arguments):
+    """Run one of the scripts."""
+    subprocess.run(
+        [sys.executable, "-W", "error", PICTURES / script, *arguments],
+        timeout=LIMIT,
+        check=True,
+    )
+
+
+def shapes(picture):
+    """The elements of a picture, by class."""
+    found = {}
+    for element in ET.parse(picture).iter():
+        found.setdefault(element.get("class"), []).append(element)
+    return found
+
+
+def titles(picture):
+    """What is said of the shapes of a picture."""
+    return [
+        element.text
+        for element in ET.parse(picture).iter()
+        if element.tag.endswith("title")
+    ]
+
+
+def test_a_scrub_is_recorded_and_drawn(tmp_path):
+    """It shows each image; so does the picture that is kept."""
+    trace, picture = tmp_path / "trace.json", tmp_path / "picture.svg"
+    run("record.py", trace)
+    run("timeline.py", trace, picture)
+    for file in (picture, PICTURES / "scrub-timeline.svg"):
+        found = shapes(file)
+        # The legend has one of each.
+        assert len(found["slice"]) == 40 + 1
+        assert len(found["mark"]) == 40 + 1
+        assert len(found["arrow"]) == 40 + 1
+        assert titles(file)[0].startswith("scrub: 40 tasks in 4 threads, ")
+
+
+def test_all_that_can_happen_is_drawn(tmp_path):
+    """Failed, cancelled, nested, refused, and never ended."""
+    trace, picture = tmp_path / "trace.json", tmp_path / "picture.svg"
+    begun, go_on = threading.Event(), threading.Event()
+    writer = ChromeTrace(trace)
+    with load_executor(
+        "thread",
+        name="<&>",
+        max_workers=1,
+        max_queue=1,
+        on_saturation="caller_runs",
+        observers=[writer],
+    ) as executor:
+        nested = executor.submit(lambda: executor.submit(int).result(LIMIT))
+        assert nested.result(LIMIT) == 0
+        assert executor.submit(int, "x").exception(LIMIT)
+        executor.submit(lambda: (begun.set(), go_on.wait(LIMIT)))
+        assert begun.wait(LIMIT)
+        waiting = executor.submit(int)
+        executor.submit(int)
+        waiting.cancel()
+        writer.close()
+        # As if the process had been killed.
+        trace.write_text(trace.read_text().removesuffix("\n]\n"))
+        go_on.set()
+    run("timeline.py", trace, picture)
+    said = titles(picture)
+    assert said[0].startswith("<&>: 5 tasks in 2 threads, ")
+    assert {"saturated", "cancelled builtins.int"} < set(said)
+    ends = [text.rpartition(", ")[2] for text in said if "task " in text]
+    assert sorted(ends) == ["failed", "not ended"] + 3 * ["succeeded"]
+
+
+def test_an_empty_trace_is_drawn(tmp_path):
+    """Nothing happened, and the picture says so."""
+    trace, picture = tmp_path / "trace.json", tmp_path / "picture.svg"
+    ChromeTrace(trace).close()
+    run("timeline.py", trace, picture)
+    assert titles(picture)[0].startswith("nothing: 0 tasks")
