@@ -16,6 +16,8 @@ import parallelops
 
 TASKS = 100_000
 ROUND_TRIPS = 10_000
+HOPS = 3_000
+WORKING = 2_000
 WORKERS = 4
 
 Make = Callable[[], concurrent.futures.Executor]
@@ -56,6 +58,40 @@ def round_trip(make: Make) -> float:
         for _ in range(ROUND_TRIPS):
             executor.submit(nothing).result()
         return (time.perf_counter() - begin) / ROUND_TRIPS * 1e6
+
+
+def hop(make: Make, quantile: float) -> float:
+    """Microseconds from submit until the task begins, on an idle pool."""
+    took = []
+    with make() as executor:
+        for _ in range(HOPS):
+            begin = time.perf_counter()
+            began = executor.submit(time.perf_counter).result()
+            took.append((began - begin) * 1e6)
+    took.sort()
+    return took[int(quantile * len(took))]
+
+
+def nested_round_trip(make: Make) -> float:
+    """Microseconds a task: the same, asked for by a task of the pool."""
+
+    def ask() -> None:
+        for _ in range(ROUND_TRIPS):
+            executor.submit(nothing).result()
+
+    with make() as executor:
+        begin = time.perf_counter()
+        executor.submit(ask).result()
+        return (time.perf_counter() - begin) / ROUND_TRIPS * 1e6
+
+
+def busy(make: Make, work: Callable[[], object]) -> float:
+    """Microseconds a task that does some work of its own."""
+    with make() as executor:
+        begin = time.perf_counter()
+        for future in [executor.submit(work) for _ in range(WORKING)]:
+            future.result()
+        return (time.perf_counter() - begin) / WORKING * 1e6
 
 
 def map_all(make: Make, chunksize: int) -> float:
@@ -111,6 +147,19 @@ def against_standard(
 COMPARISONS = [
     against_standard("submit and result", "us", submit_and_result),
     against_standard("round trip", "us", round_trip),
+    against_standard("round trip in a task", "us", nested_round_trip),
+    against_standard("hop, p50", "us", functools.partial(hop, quantile=0.5)),
+    against_standard("hop, p99", "us", functools.partial(hop, quantile=0.99)),
+    against_standard(
+        "1 ms of sleep",
+        "us",
+        functools.partial(busy, work=functools.partial(time.sleep, 0.001)),
+    ),
+    against_standard(
+        "0.1 ms of sums",
+        "us",
+        functools.partial(busy, work=lambda: sum(range(6000))),
+    ),
     against_standard("map", "us", functools.partial(map_all, chunksize=1)),
     against_standard(
         "map in chunks of 100", "us", functools.partial(map_all, chunksize=100)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
+import logging
 import signal
 import subprocess
 import sys
@@ -118,6 +120,69 @@ def test_two_pools_that_wait_for_each_other():
         assert any(isinstance(f, DeadlockError) for f in failures)
 
 
+def test_many_workers_that_wait_for_each_other():
+    """However many there are, a deadlock is found before long."""
+    with (
+        load_executor("thread", max_workers=12) as one,
+        load_executor("thread", max_workers=12) as two,
+    ):
+        all_busy = threading.Barrier(24)
+
+        def cross(other):
+            all_busy.wait(LIMIT)
+            return other.submit(int).result()
+
+        futures = [
+            pool.submit(cross, other)
+            for pool, other in ((one, two), (two, one))
+            for _ in range(12)
+        ]
+        failures = [future.exception(LIMIT) for future in futures]
+        assert any(isinstance(f, DeadlockError) for f in failures)
+
+
+def test_a_worker_on_its_way_is_no_deadlock():
+    """A pool whose only worker just comes or goes can still start what is
+    queued."""
+    with load_executor("thread", max_workers=1) as executor:
+        pool = executor._pool
+        pool.seats.take()  # as who is about to hire, or to leave
+        assert pool.starters() is None
+        pool.seats.give(0)
+
+
+@pytest.fixture
+def unheard():
+    """No log: what fails in the test and is not looked at fails a lot."""
+    logging.disable()
+    yield
+    gc.collect()
+    logging.disable(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("unheard")
+def test_endless_recursion_through_a_pool():
+    """Tasks that wait for their own subtasks without end run out of stack,
+    and the pool goes on with all of its room."""
+    going = True
+    with load_executor("thread", max_workers=1, max_queue=3000) as executor:
+
+        def down(frames):
+            return down(frames - 1) if frames else deeper()
+
+        def deeper():
+            return going and 1 + executor.submit(deeper).result()
+
+        for frames in range(12):  # to run out of it in different places
+            going = True
+            future = executor.submit(down, frames)
+            assert isinstance(future.exception(LIMIT), RecursionError)
+            going = False
+        executor.shutdown(timeout=LIMIT)
+        slots = executor._pool.admission.slots
+        assert len(slots.left) == slots.number
+
+
 def test_two_pools_that_wait_for_each_others_room():
     """Full pools whose tasks submit to the other are told so."""
     with (
@@ -186,6 +251,58 @@ def test_one_thread_too_few():
         futures = [executor.submit(gate.wait, LIMIT) for _ in range(3)]
         gate.set()
         assert [future.result(LIMIT) for future in futures] == [True] * 3
+
+
+class Interrupted(ThreadRuntime):
+    """Ctrl-C comes once, while a thread is being started.
+
+    Args:
+        before: it comes before the thread does anything, or after that.
+    """
+
+    def __init__(self, before):
+        super().__init__()
+        self.before = before
+        self.late = threading.Event()
+        self.interrupts = 1
+
+    def spawn(self, target, *, name):
+        """Start it, and be interrupted."""
+        if not self.interrupts:
+            return super().spawn(target, name=name)
+        self.interrupts -= 1
+        started = threading.Event()
+
+        def work():
+            if self.before:
+                self.late.wait(LIMIT)
+            started.set()
+            target()
+
+        super().spawn(work, name=name)
+        if not self.before:
+            assert started.wait(LIMIT)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_ctrl_c_while_a_worker_is_hired(before):
+    """It is the caller's; there is never a worker too many or too few."""
+    runtime = Interrupted(before)
+    with PoolExecutor(runtime, 1) as executor:
+        with pytest.raises(KeyboardInterrupt):
+            executor.submit(int)
+        gate = threading.Event()
+        held = executor.submit(gate.wait, LIMIT)
+        runtime.late.set()
+        queued = executor.submit(int)
+        while not held.running():
+            time.sleep(0.001)
+        stats = executor.stats()
+        assert (stats.workers, stats.queued) == (1, 1)
+        gate.set()
+        assert queued.result(LIMIT) == 0
+        assert not executor._pool.seats.left
 
 
 def test_keyboard_interrupt_in_the_caller():
@@ -275,6 +392,53 @@ def test_forked_child_uses_the_inherited_pool():
         "print(held.result(20), queued.result(20))\n"
     )
     assert run.stdout == "0\nTrue 0\n", run.stderr
+
+
+def test_forked_child_of_a_pool_with_helped_tasks():
+    """What a lost worker was helping with is lost as well; a fair queue
+    goes on, and who has the lost worker's identity is no worker."""
+    run = python(
+        "import os, threading, warnings\n"
+        "from parallelops import load_executor, ExecutorBroken, waiting\n"
+        "warnings.simplefilter('ignore', DeprecationWarning)\n"
+        "executor = load_executor('thread', max_workers=1, fair=True)\n"
+        "gate, inner = threading.Event(), []\n"
+        "def outer():\n"
+        "    inner.append(executor.submit(gate.wait))\n"
+        "    return inner[0].result()\n"
+        "lost = executor.submit(outer)\n"
+        "while not (inner and inner[0].running()): pass\n"
+        "pid = os.fork()\n"
+        "if not pid:\n"
+        "    kinds = [type(f.exception(20)) for f in (lost, inner[0])]\n"
+        "    good = kinds == [ExecutorBroken] * 2\n"
+        "    good = good and not waiting._parties and not waiting._inner\n"
+        "    good = good and executor.submit(pow, 2, 3).result(20) == 8\n"
+        "    executor.shutdown(timeout=20)\n"
+        "    os._exit(0 if good else 1)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+        "gate.set()\n"
+        "print(lost.result(20))\n"
+    )
+    assert run.stdout == "0\nTrue\n", run.stderr
+
+
+def test_fork_in_a_task():
+    """The task goes on in the child, as the one worker that is there."""
+    run = python(
+        "import os, warnings\n"
+        "from parallelops import load_executor\n"
+        "warnings.simplefilter('ignore', DeprecationWarning)\n"
+        "executor = load_executor('thread', max_workers=1)\n"
+        "def fork():\n"
+        "    pid = os.fork()\n"
+        "    if not pid:\n"
+        "        good = executor.submit(pow, 2, 3).result() == 8\n"
+        "        os._exit(0 if good else 1)\n"
+        "    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])\n"
+        "print(executor.submit(fork).result(20))\n"
+    )
+    assert run.stdout == "0\n", run.stderr
 
 
 def test_dropped_executor_ends_its_threads():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
+import gc
 import sys
 import threading
+import weakref
 
 import pytest
 
@@ -121,3 +123,80 @@ def test_costs_a_quarter_of_the_standard_one():
     )
     standard = bytes_per_task(concurrent.futures.ThreadPoolExecutor(1))
     assert ours <= standard / 4, (ours, standard, sys.version)
+
+
+def test_revoked_cannot_be_cancelled(pending):
+    """Whoever takes the call has all of it."""
+    assert pending.revoke()
+    assert not pending.revoke()
+    assert not pending.cancel()
+    assert pending.run() is None
+    assert pending._owner.take_back(pending) is False
+    pending.set_result(1)
+
+
+def test_each_future_has_its_own_condition(pending):
+    """The standard library takes those of many futures, in an order that
+    has nothing to do with their executors: two who wait at the same time
+    would wait for each other."""
+    taken = threading.Event()
+    with load_executor("thread") as executor:
+        other = executor.submit(int)
+
+        def take():
+            with other._condition:
+                taken.set()
+                return True
+
+        with pending._condition:
+            held = executor.submit(take)
+            assert taken.wait(LIMIT)
+        with other._condition:
+            again = executor.submit(int)
+            with again._condition:
+                assert held.result(LIMIT)
+
+
+def test_who_comes_between_the_end_and_the_telling(pending):
+    """A callback that comes when the future is done, and its watchers are
+    not told yet, is called once."""
+    called = []
+    with pending._condition:
+        ending = threading.Thread(target=pending.set_result, args=(1,))
+        ending.start()
+        while not pending.done():
+            pass
+        assert pending._state == "RUNNING"
+        pending.add_done_callback(called.append)
+        assert not called
+    ending.join(LIMIT)
+    assert called == [pending]
+    pending.add_done_callback(called.append)
+    assert called == [pending, pending]
+
+
+def test_the_standard_library_counts_each_future_once():
+    """However they race with it, wait waits for all, and as_completed
+    yields each once."""
+    with load_executor("thread", max_workers=4, max_queue=None) as executor:
+        for _ in range(20):
+            futures = [executor.submit(int) for _ in range(300)]
+            assert not concurrent.futures.wait(futures, LIMIT).not_done
+            futures = [executor.submit(int) for _ in range(300)]
+            seen = list(concurrent.futures.as_completed(futures, LIMIT))
+            assert len(seen) == 300
+
+
+def test_as_completed_holds_nothing_that_it_yielded():
+    """What was yielded and dropped is freed before the next."""
+    with load_executor("thread", max_workers=1) as executor:
+        futures = [executor.submit(int) for _ in range(5)]
+        futures[-1].result(LIMIT)
+        left = set(futures)
+        futures.clear()
+        for future in executor.as_completed(left, LIMIT):
+            left.discard(future)
+            gone = weakref.ref(future)
+            del future
+            gc.collect()
+            assert gone() is None

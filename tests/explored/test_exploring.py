@@ -10,6 +10,7 @@ import unittest
 from pathlib import Path
 
 import pytest
+from tests.explored.bugs import BUGS, PREEMPT, lost_update, unlocked
 
 from parallelops.testing.exploring import Exploration, explore, shortened
 from parallelops.testing.schedules import Replay, strategies
@@ -21,9 +22,6 @@ from parallelops.testing.simulation import (
 )
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-from bugs import BUGS, PREEMPT, lost_update, unlocked  # noqa: E402
 
 
 @pytest.mark.parametrize("bug", BUGS)
@@ -253,6 +251,19 @@ def test_failure_in_a_spawned_thread():
 
     finding = Exploration(schedules=1).find(fail)
     assert isinstance(finding.failure, LookupError)
+
+
+def test_failures_and_skips_of_pytest():
+    """They are no Exceptions; a failure is explored, a skip is a skip."""
+
+    def fail(sim):
+        with pytest.raises(LookupError):
+            sim.runtime.sleep(0)
+
+    finding = Exploration(schedules=1).find(fail)
+    assert "DID NOT RAISE" in str(finding.failure)
+    with pytest.raises(pytest.skip.Exception):
+        Exploration(schedules=1).find(lambda _: pytest.skip("not here"))
 
 
 def test_what_still_waits_is_let_out():

@@ -43,6 +43,7 @@ def test_submit_and_result(sim):
             assert [future.result() for future in futures] == [0, 1, 2]
 
         sim.together(use, use)
+        assert sim.runtime.monotonic() == 0, "somebody slept on work"
     stats = executor.stats()
     assert stats.succeeded == 6
     assert stats.workers == stats.queued == stats.running == 0

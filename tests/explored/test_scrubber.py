@@ -96,6 +96,8 @@ def test_hung_delete(sim):
         assert outcomes["a1"] == Outcome.UNKNOWN
         assert outcomes["a2"] == Outcome.SKIPPED
         assert outcomes["b1"] == outcomes["c2"] == Outcome.DELETED
+        again = agree(scrubber.run_once(), catalog, store)
+        assert again == dict.fromkeys(["a1", "a2"], Outcome.SKIPPED)
         sim.runtime.sleep(2 * 3600)
         assert catalog.status("a1") == LocationStatus.PENDING_DELETE
         later = agree(scrubber.run_once(), catalog, store)

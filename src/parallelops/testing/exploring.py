@@ -7,6 +7,7 @@ import functools
 import inspect
 import os
 import re
+import unittest
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +143,12 @@ class Exploration:
         failure: BaseException | None = None
         try:
             simulation.run(lambda: test(sim))
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit, unittest.SkipTest):
+            raise
+        except BaseException as error:
+            # Those of pytest are no Exceptions, failures and skips alike.
+            if type(error).__name__ == "Skipped":
+                raise
             failure = error
         return failure, tuple(simulation.switches)
 

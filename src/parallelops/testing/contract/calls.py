@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextvars
 import itertools
+import weakref
 from typing import Any
 
 from parallelops.testing.contract.base import Part, raised
@@ -146,6 +147,17 @@ class CallsContract(Part):
             assert len(read) <= 15
             results.close()  # type: ignore[attr-defined]
 
+    def test_map_holds_nothing(self) -> None:
+        """A result that its reader has dropped is freed."""
+        with self.executor("shared_memory", max_workers=1) as executor:
+            seen: list[weakref.ref[Any]] = []
+            freed: list[object] = []
+            for result in executor.map(_Result, range(5)):
+                seen.append(weakref.ref(result, freed.append))
+                del result
+                # The worker lets go of it when it takes the next.
+                self.until(executor, lambda: len(freed) == len(seen))
+
     def test_map_begins_at_once(self) -> None:
         """Nobody has to read the first result for the work to begin."""
         with self.executor("shared_memory", max_workers=2) as executor:
@@ -193,6 +205,13 @@ class CallsContract(Part):
             for future in parents:
                 future.result(self.limit).result(self.limit)
             assert sorted(ran) == list(range(1000))
+
+
+class _Result:
+    """Something that a weak reference can watch."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
 
 
 def _given(*args: Any, **kwargs: Any) -> tuple[Any, Any]:

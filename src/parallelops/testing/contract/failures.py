@@ -7,7 +7,7 @@ import traceback
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from parallelops.testing.contract.base import Part, log_of, raised
+from parallelops.testing.contract.base import Gate, Part, log_of, raised
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -117,7 +117,15 @@ class FailuresContract(Part):
                 def __del__(self) -> None:
                     executor.submit(done.set)
 
-            executor.submit(Dying)
+            def work() -> Dying:
+                # Until only the worker has it.
+                if executor.traits.parallel:
+                    gate.hold()
+                return Dying()
+
+            gate = Gate(executor, self.limit)
+            executor.submit(work)
+            gate.open()
             assert done.wait(self.limit)
 
     def test_unseen_failure_is_logged(self) -> None:

@@ -192,6 +192,24 @@ class WaitsContract(Part):
 
             assert executor.submit(total).result(self.limit) == 135
 
+    def test_wait_in_a_task_for_the_first_failure(self) -> None:
+        """A task that has its failure runs no other instead of waiting."""
+        with self.executor(
+            "parallel", "ordered", "shared_memory", max_workers=1
+        ) as executor:
+
+            def wait_for_failure() -> Any:
+                bad = executor.submit(int, "x")
+                rest = executor.submit(int)
+                done, not_done = executor.wait(
+                    [bad, rest],
+                    return_when=concurrent.futures.FIRST_EXCEPTION,
+                )
+                assert isinstance(bad.exception(), ValueError)
+                return done == {bad} and not_done == {rest}
+
+            assert executor.submit(wait_for_failure).result(self.limit)
+
     def test_wait_for_oneself(self) -> None:
         """A task that waits for its own future is told so."""
         with self.executor("shared_memory", max_workers=2) as executor:

@@ -1,0 +1,181 @@
+"""Exploring catches races that tests on real threads may miss.
+
+Each bug is put into a copy of the library, and a scenario is explored there.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+from tests.executors.mutants import Mutant
+
+import parallelops
+
+PACKAGE = pathlib.Path(parallelops.__file__).parent
+HERE = pathlib.Path(__file__).parent
+# As many as each scenario has in CI.
+SCHEDULES = "500"
+
+RUN_PYTEST = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
+
+BUGS = {
+    "pool::test_submit_and_result": [
+        Mutant(
+            "a worker parks without a last look at the queue",
+            "backends/worker.py",
+            "came = pool.ready or pool.lets_go()",
+            "came = pool.lets_go()",
+        ),
+        Mutant(
+            "who waits for a result does not look once more",
+            "futures.py",
+            "        if self._status in DONE:\n"
+            "            return\n"
+            "        try:",
+            "        try:",
+        ),
+        Mutant(
+            "who finishes looks for watchers first",
+            "futures.py",
+            "        self._status = FINISHED\n"
+            "        if self._watched is not None:\n"
+            "            self._announce()\n\n"
+            "    def replace",
+            "        watched = self._watched\n"
+            "        self._status = FINISHED\n"
+            "        if watched is not None:\n"
+            "            self._announce()\n\n"
+            "    def replace",
+        ),
+    ],
+    "pool::test_idle_workers_retire": [
+        Mutant(
+            "a worker leaves without a last look at the queue",
+            "backends/pool.py",
+            "        if not self.ready:\n            return True\n",
+            "        return True\n",
+        ),
+    ],
+    "pool::test_submit_races_shutdown": [
+        Mutant(
+            "submit does not look whether it was closed meanwhile",
+            "backends/base.py",
+            "            if pool.closed:\n"
+            "                raise pool.refuse()\n",
+            "",
+        ),
+    ],
+    "pool::test_blocked_submits": [
+        Mutant(
+            "who gives a slot back does not look at the line",
+            "backends/worker.py",
+            "if admission.line:",
+            "if False:",
+        ),
+        Mutant(
+            "who stands in line tries before it is seen there",
+            "backends/admission.py",
+            "                join(permit)\n"
+            "                # Look only now: who gives a slot back from here "
+            "on sees us.\n"
+            "                if pool.closed:\n"
+            "                    raise pool.refuse()\n"
+            "                try:\n"
+            "                    self.slots.take()\n"
+            "                except IndexError:\n"
+            "                    pass\n",
+            "                if pool.closed:\n"
+            "                    raise pool.refuse()\n"
+            "                try:\n"
+            "                    self.slots.take()\n"
+            "                except IndexError:\n"
+            "                    join(permit)\n",
+        ),
+    ],
+    "pool::test_cancel_races_run": [
+        Mutant(
+            "the claim on a call is not one step",
+            "futures.py",
+            "            fn, args, kwargs, context = self._call.pop()\n",
+            "            fn, args, kwargs, context = self._call[0]\n"
+            "            self._call.clear()\n",
+        ),
+    ],
+    "scrubber::test_hung_delete": [
+        Mutant(
+            "a late delete goes on with what was said to be skipped",
+            "images/deletion.py",
+            "        self._left.clear()\n",
+            "",
+        ),
+        Mutant(
+            "a hung image may be tried again while it hangs",
+            "images/coordinator.py",
+            "                self._hung[deletion.image.id] = future\n",
+            "",
+        ),
+    ],
+    "scrubber::test_catalogue_that_fails": [
+        Mutant(
+            "results are reported before they are recorded",
+            "images/recorder.py",
+            "        settled = self._settle()\n",
+            "        batch, self._batch = self._batch, {}\n"
+            "        self._batch = batch\n"
+            "        settled = _NOTHING_SETTLED\n",
+        ),
+    ],
+    "scrubber::test_all_workers_hang": [
+        Mutant(
+            "an image that waits is not given up",
+            "images/coordinator.py",
+            "            deletion.close_if_waiting(self._why_skip)\n",
+            "",
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "bug"),
+    [(scenario, bug) for scenario, bugs in BUGS.items() for bug in bugs],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_a_mutant_is_caught(scenario, bug, tmp_path):
+    """The scenario fails in one of its schedules."""
+    shutil.copytree(PACKAGE, tmp_path / PACKAGE.name)
+    bug.apply(tmp_path / PACKAGE.name)
+    file, _, name = scenario.partition("::")
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            RUN_PYTEST,
+            str(tmp_path),
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            f"{HERE}/test_{file}.py::{name}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={
+            **os.environ,
+            "PARALLELOPS_SCHEDULES": SCHEDULES,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
+    )
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert "PARALLELOPS_SEED=" in run.stdout, run.stdout
