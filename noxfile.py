@@ -53,10 +53,14 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests; what follows ``--`` goes to pytest."""
     session.install(PACKAGE, *group("test"))
-    # Exploring is the same on each Python, so most of it is done on one.
-    schedules = FULL if session.python == HERE else FEW
+    # Exploring and mutants tell the same on each Python, so most of it is
+    # done on one.
+    here = session.python == HERE
     session.run(
-        "pytest", *session.posargs, env={"PARALLELOPS_SCHEDULES": schedules}
+        "pytest",
+        *(() if here else ("-m", "not once")),
+        *session.posargs,
+        env={"PARALLELOPS_SCHEDULES": FULL if here else FEW},
     )
 
 

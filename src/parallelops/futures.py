@@ -374,7 +374,7 @@ class Future(concurrent.futures.Future[T]):
             elif party is None:
                 came = signal.permit.acquire()
             else:
-                with waiting.for_futures(party, (self,), 1):
+                with waiting.for_futures(party, (self,), bool):
                     came = signal.permit.acquire()
             if not came:
                 raise TimeoutError

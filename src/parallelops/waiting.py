@@ -13,7 +13,6 @@ end.
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -201,14 +200,23 @@ def leave(ident: int, outer: _Inner | None) -> None:
 
 
 def for_futures(
-    party: Party, futures: Collection[AnyFuture[Any]], need: int
+    party: Party,
+    futures: Collection[AnyFuture[Any]],
+    enough: Callable[[list[AnyFuture[Any]]], bool],
 ) -> contextlib.AbstractContextManager[None]:
-    """``party`` waits, in the ``with`` block, for ``need`` of the futures.
+    """``party`` waits for some of the futures, in the ``with`` block.
+
+    Args:
+        enough: would it do, if these came to their end? It is asked again
+            when others begin to wait.
 
     Raises:
         DeadlockError: nothing could ever end the wait.
     """
-    return _awaiting(party, lambda stuck: _enough(futures, need, stuck))
+    return _awaiting(
+        party,
+        lambda stuck: enough([f for f in futures if _can_end(f, stuck)]),
+    )
 
 
 def for_room(
@@ -263,13 +271,6 @@ def _waits(party: Party) -> bool:
 def _can_be_freed(party: Party, stuck: set[Party]) -> bool:
     awaited = party.awaited
     return awaited is None or awaited(stuck.__contains__)
-
-
-def _enough(
-    futures: Collection[AnyFuture[Any]], need: int, stuck: Stuck
-) -> bool:
-    could = (future for future in futures if _can_end(future, stuck))
-    return len(list(itertools.islice(could, need))) == need
 
 
 def _can_start(owner: Owner, stuck: Stuck) -> bool:

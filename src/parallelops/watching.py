@@ -58,6 +58,7 @@ class _Watch:
         self._need = need
         self._until_failure = until_failure
         self._failed = False
+        self._wary = False
         self._permit = runtime.lock()
         self._permit.acquire()
 
@@ -83,7 +84,7 @@ class _Watch:
 
     def add_result(self, future: AnyFuture) -> None:
         self.finished.append(future)
-        if self._is_over():
+        if self._is_over() or self._wary:
             # Already awake, if it is not locked.
             with contextlib.suppress(RuntimeError):
                 self._permit.release()
@@ -111,8 +112,14 @@ class _Watch:
             self._help(party, timeout)
         if party is None or timeout is not None or self._is_over():
             return self._permit.acquire(timeout=at_most(timeout))
-        with waiting.for_futures(party, *self._hopes()):
-            return self._permit.acquire()
+        # With one failure less to hope for, this may be a deadlock.
+        self._wary = self._until_failure
+        # Others look at the futures as well, so it is a copy.
+        futures = tuple(self._futures)
+        while not self._is_over():
+            with waiting.for_futures(party, futures, self._is_enough):
+                self._permit.acquire()
+        return True
 
     def _help(self, party: waiting.Party, timeout: float | None) -> None:
         # Run what the party would wait for, while it would wait.
@@ -123,15 +130,10 @@ class _Watch:
             if owner is not None and not future.done():
                 owner.help(future, party, timeout)  # type: ignore[arg-type]
 
-    def _hopes(self) -> tuple[tuple[AnyFuture, ...], int]:
-        # What could end the wait, and how many of it. Others look at it, so
-        # it is a copy.
-        futures = tuple(self._futures)
-        if not self._until_failure:
-            return futures, self._need
-        # One more failure will do.
-        futures = tuple(f for f in futures if not _cannot_fail(f))
-        return futures, min(1, len(futures))
+    def _is_enough(self, finished: list[AnyFuture]) -> bool:
+        if len(finished) >= self._need:
+            return True
+        return self._until_failure and not all(map(_cannot_fail, finished))
 
 
 def wait(

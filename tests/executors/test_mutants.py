@@ -18,6 +18,8 @@ import pytest
 import parallelops
 from parallelops import load_executor
 
+pytestmark = pytest.mark.once
+
 PACKAGE = pathlib.Path(parallelops.__file__).parent
 
 # Seconds for one wait, and for the whole contract, which takes one or two.

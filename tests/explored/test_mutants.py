@@ -16,6 +16,8 @@ from tests.executors.mutants import Mutant
 
 import parallelops
 
+pytestmark = pytest.mark.once
+
 PACKAGE = pathlib.Path(parallelops.__file__).parent
 HERE = pathlib.Path(__file__).parent
 # As many as each scenario has in CI.
