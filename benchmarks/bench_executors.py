@@ -60,6 +60,29 @@ def round_trip(make: Make) -> float:
         return (time.perf_counter() - begin) / ROUND_TRIPS * 1e6
 
 
+def hand_over() -> float:
+    """Microseconds for a thread to wake another and be woken by it: what a
+    round trip between threads cannot cost less than, on this machine."""
+    go, back = threading.Lock(), threading.Lock()
+    go.acquire()
+    back.acquire()
+
+    def answer() -> None:
+        for _ in range(ROUND_TRIPS):
+            go.acquire()
+            back.release()
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    begin = time.perf_counter()
+    for _ in range(ROUND_TRIPS):
+        go.release()
+        back.acquire()
+    took = time.perf_counter() - begin
+    thread.join()
+    return took / ROUND_TRIPS * 1e6
+
+
 def hop(make: Make, quantile: float) -> float:
     """Microseconds from submit until the task begins, on an idle pool."""
     took = []
@@ -147,6 +170,13 @@ def against_standard(
 COMPARISONS = [
     against_standard("submit and result", "us", submit_and_result),
     against_standard("round trip", "us", round_trip),
+    harness.Comparison(
+        "its floor: two locks",
+        "us",
+        "ThreadPoolExecutor",
+        functools.partial(round_trip, standard),
+        hand_over,
+    ),
     against_standard("round trip in a task", "us", nested_round_trip),
     against_standard("hop, p50", "us", functools.partial(hop, quantile=0.5)),
     against_standard("hop, p99", "us", functools.partial(hop, quantile=0.99)),

@@ -59,7 +59,8 @@ class FairQueue:
     ) -> None:
         self._submitter = submitter if callable(submitter) else runtime.ident
         self.lock = lock
-        self._heap: list[tuple[int, int, Future[Any]]] = []
+        # The turn, the arrival, what came, and who brought it.
+        self._heap: list[tuple[int, int, Future[Any], Hashable]] = []
         self._arrivals = itertools.count()
         self._round = 0
         self._last: dict[Hashable, int] = {}
@@ -73,12 +74,14 @@ class FairQueue:
             self._last[submitter] = turn
             if len(self._last) > self._most:
                 self._forget_the_served()
-            heapq.heappush(self._heap, (turn, next(self._arrivals), future))
+            heapq.heappush(
+                self._heap, (turn, next(self._arrivals), future, submitter)
+            )
 
     def popleft(self) -> Future[Any]:
         """Take the next; IndexError when there is none."""
         with self.lock:
-            self._round, _, future = heapq.heappop(self._heap)
+            self._round, _, future, _ = heapq.heappop(self._heap)
             if not self._heap:
                 self._forget()
             return future
@@ -86,13 +89,21 @@ class FairQueue:
     def remove(self, future: Future[Any]) -> None:
         """Take this one; ValueError when it is not here."""
         with self.lock:
-            for index, (_, _, here) in enumerate(self._heap):
+            for index, (turn, _, here, submitter) in enumerate(self._heap):
                 if here is future:
-                    self._heap[index] = self._heap[-1]
-                    self._heap.pop()
-                    heapq.heapify(self._heap)
+                    del self._heap[index]
+                    self._move_up(submitter, turn)
                     return
         raise ValueError("not in the queue")
+
+    def _move_up(self, submitter: Hashable, after: int) -> None:
+        # Its turn is not lost: what is behind it in its own line takes it.
+        for index, (turn, arrival, future, who) in enumerate(self._heap):
+            if who == submitter and turn > after:
+                self._heap[index] = (turn - 1, arrival, future, who)
+        if submitter in self._last:
+            self._last[submitter] -= 1
+        heapq.heapify(self._heap)
 
     def clear(self) -> None:
         """Take all."""
@@ -121,4 +132,4 @@ class FairQueue:
         """In the order in which they would be taken."""
         with self.lock:
             entries = sorted(self._heap)
-        return (future for _, _, future in entries)
+        return (future for _, _, future, _ in entries)
