@@ -199,11 +199,16 @@ MUTANTS = (
         "if False:",
     ),
     Mutant(
-        "a wait for the first failure counts as one for all",
+        "a failure that may come is no hope",
         "watching.py",
-        "        if not self._until_failure:\n"
-        "            return futures, self._need\n",
-        "        return futures, self._need\n",
+        "return self._until_failure and not all(map(_cannot_fail, finished))",
+        "return False",
+    ),
+    Mutant(
+        "a failure that did not come is hoped for",
+        "watching.py",
+        "self._wary = self._until_failure",
+        "self._wary = False",
     ),
     Mutant(
         "who has its failure goes on helping",

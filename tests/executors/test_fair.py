@@ -154,6 +154,18 @@ def test_what_is_not_there_cannot_be_removed(line):
     assert list(line.queue) == before
 
 
+def test_who_cancels_loses_no_turn():
+    """What was taken out of the queue is not counted against its
+    submitter."""
+    line = Line()
+    for who in "aaaabbbb":
+        line.append(who)
+    for _ in range(3):
+        line.remove(0)
+    line.append("a")
+    assert "".join(task.submitter for task in line.drain()) == "abbabb"
+
+
 def test_submitters_are_forgotten():
     """The queue does not grow with those who were served long ago."""
     who = "busy"

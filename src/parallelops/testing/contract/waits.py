@@ -11,6 +11,9 @@ from parallelops.testing.contract.base import Gate, Part, raised
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from parallelops.executor import Executor
+    from parallelops.runtime import Event
+
 __all__ = ["WaitsContract"]
 
 
@@ -244,33 +247,45 @@ class WaitsContract(Part):
             assert isinstance(futures[1].exception(self.limit), DeadlockError)
 
     def test_wait_for_oneself_or_a_failure(self) -> None:
-        """One that also waits for a failure that may come is not refused."""
-        with self.executor(
-            "parallel", "shared_memory", max_workers=2
-        ) as executor:
-            gate = Gate(executor, self.limit)
-            futures: list[Future[Any]] = []
-            known = executor.runtime.event()
+        """One that also waits for a failure is told when that cannot come
+        any more, and no sooner."""
+        for fails in (True, False):
+            with self.executor(
+                "parallel", "shared_memory", max_workers=2
+            ) as executor:
+                gate = Gate(executor, self.limit)
+                futures: list[Future[Any]] = []
+                known = executor.runtime.event()
 
-            def fail() -> None:
-                gate.hold()
-                raise LookupError
+                def other(gate: Gate = gate, fails: bool = fails) -> None:
+                    gate.hold()
+                    if fails:
+                        raise LookupError
 
-            def wait_for_both() -> Any:
-                assert known.wait(self.limit)
-                return executor.wait(
-                    futures, return_when=concurrent.futures.FIRST_EXCEPTION
-                )
+                def wait_for_both(
+                    executor: Executor = executor,
+                    futures: list[Future[Any]] = futures,
+                    known: Event = known,
+                ) -> Any:
+                    assert known.wait(self.limit)
+                    return executor.wait(
+                        futures,
+                        return_when=concurrent.futures.FIRST_EXCEPTION,
+                    )
 
-            futures.append(executor.submit(fail))
-            gate.arrived(1)
-            futures.append(executor.submit(wait_for_both))
-            known.set()
-            # Time enough to refuse.
-            raised(TimeoutError, futures[1].result, 0.05)
-            gate.open()
-            assert futures[1].result(self.limit).done == {futures[0]}
-            assert isinstance(futures[0].exception(), LookupError)
+                futures.append(executor.submit(other))
+                gate.arrived(1)
+                futures.append(executor.submit(wait_for_both))
+                known.set()
+                # Time enough to tell.
+                raised(TimeoutError, futures[1].result, 0.05)
+                gate.open()
+                failure = futures[1].exception(self.limit)
+                if fails:
+                    assert isinstance(futures[0].exception(), LookupError)
+                    assert futures[1].result().done == {futures[0]}
+                else:
+                    assert isinstance(failure, DeadlockError)
 
     def test_wait_for_each_other(self) -> None:
         """Tasks that wait for each other are told so, at least one."""
