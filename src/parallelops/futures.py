@@ -256,6 +256,8 @@ class Future(concurrent.futures.Future[T]):
             self._call.pop()
         except IndexError:
             return False
+        if self.observed is not None:
+            self.observed.cancelled()
         return True
 
     def cancel(self) -> bool:

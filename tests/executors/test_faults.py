@@ -524,3 +524,28 @@ def test_shutdown_while_a_submitter_is_blocked_in_another_thread():
     gate.set()
     assert [future.result(LIMIT) for future in accepted] == [True, 0]
     assert len(errors) == 5
+
+
+def test_observers_are_told_of_what_never_began():
+    """Each task that was submitted has an end for them, too."""
+    gate = threading.Event()
+    seen = []
+
+    def initialize():
+        gate.wait(LIMIT)
+        raise LookupError("no such thing")
+
+    executor = load_executor(
+        "thread",
+        max_workers=1,
+        initializer=initialize,
+        observers=[seen.append],
+    )
+    futures = [executor.submit(int) for _ in range(3)]
+    gate.set()
+    for future in futures:
+        assert isinstance(future.exception(LIMIT), ExecutorBroken)
+    executor.shutdown(timeout=LIMIT)
+    kinds = [type(event).__name__ for event in seen]
+    assert kinds.count("TaskSubmitted") == 3
+    assert kinds.count("TaskFinished") == 3
