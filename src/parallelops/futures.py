@@ -247,7 +247,8 @@ class Future(concurrent.futures.Future[T]):
             self.set_exception(failure)
 
     def revoke(self) -> bool:
-        """Take the call away from a future that nobody has been given.
+        """Take the call away, unless it has begun; who does so sees to what
+        becomes of the future.
 
         Returns:
             False if the call has begun.
