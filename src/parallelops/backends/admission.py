@@ -13,13 +13,24 @@ from parallelops.errors import ExecutorSaturated
 from parallelops.executor import POLICIES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from parallelops.backends.pool import Pool
     from parallelops.executor import Policy
     from parallelops.runtime import Lock
 
-__all__ = ["Admission"]
+__all__ = ["Admission", "waker"]
 
 _RELEASE = operator.methodcaller("release")
+
+
+def waker(take: Callable[[], Lock]) -> Callable[[], None]:
+    """A function that takes the next lock and releases it, in one step.
+
+    An exception from a signal handler that came in between would leave a
+    thread asleep for ever. It raises what ``take`` raises.
+    """
+    return map(_RELEASE, iter(take, None)).__next__
 
 
 class Admission:
@@ -37,8 +48,7 @@ class Admission:
         self._pool = pool
         self.slots = Slots(self._capacity(max_workers), pool.lock)
         self.line: collections.deque[Lock] = collections.deque()
-        # As with the pool's idle workers: popped and released in one step.
-        self._call = map(_RELEASE, iter(self.line.popleft, None)).__next__
+        self._call = waker(self.line.popleft)
 
     def _capacity(self, max_workers: int) -> int | None:
         max_queue = self._pool.options.max_queue

@@ -21,11 +21,10 @@ from __future__ import annotations
 import collections
 import itertools
 import logging
-import operator
 from typing import TYPE_CHECKING, Any
 
 from parallelops import waiting
-from parallelops.backends.admission import Admission
+from parallelops.backends.admission import Admission, waker
 from parallelops.backends.fair import FairQueue
 from parallelops.backends.observed import Observers
 from parallelops.backends.slots import Slots
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["Pool"]
 
 _log = logging.getLogger(__name__)
-_RELEASE = operator.methodcaller("release")
 
 
 class Pool:
@@ -83,11 +81,9 @@ class Pool:
             if options.fair
             else collections.deque()
         )
-        # What parked workers wait for. To pop one and release it is a single
-        # step, or an exception from a signal handler could come in between
-        # and a worker sleep for ever.
+        # What parked workers wait for.
         self.idle: list[Lock] = []
-        self.wake = map(_RELEASE, iter(self.idle.pop, None)).__next__
+        self.wake = waker(self.idle.pop)
         self.seats = Slots(options.max_workers, self.lock)
         self.admission = Admission(self, options.max_workers)
         self.workers: dict[Worker, None] = {}
