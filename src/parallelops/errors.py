@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 __all__ = [
     "CatalogError",
     "ConfigError",
+    "DataMismatch",
     "DeadlockError",
+    "DestinationError",
     "ExecutorBroken",
     "ExecutorSaturated",
     "ExecutorShutdown",
+    "FetchCancelled",
+    "FetchError",
     "IllegalTransition",
     "ImageDataNotFound",
     "LocationRefused",
@@ -33,7 +37,10 @@ __all__ = [
     "ShutdownTimeout",
     "StoreError",
     "StoreUnavailable",
+    "SwarmError",
     "TaskLost",
+    "TorrentRefused",
+    "TransferError",
     "WorkerStartError",
 ]
 
@@ -202,3 +209,63 @@ class LocationRefused(StoreError):
 
 class StoreUnavailable(StoreError):
     """The store cannot be reached: nothing it says is to be believed."""
+
+
+class FetchError(ParallelopsError):
+    """An image, or its data at one location, could not be fetched."""
+
+
+class TransferError(FetchError):
+    """A location did not give its data, or not all of it."""
+
+
+class DataMismatch(FetchError):
+    """The data is not what was asked for.
+
+    Attributes:
+        what: "size" or "digest".
+        expected: what was asked for.
+        actual: what came.
+    """
+
+    def __init__(
+        self, what: str, expected: str, actual: str, of: str = "the data"
+    ) -> None:
+        super().__init__(f"the {what} of {of} is {actual}, not {expected}")
+        self.what = what
+        self.expected = expected
+        self.actual = actual
+
+
+class DestinationError(FetchError):
+    """The place where data is to go does not take it.
+
+    Attributes:
+        path: that place.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"cannot write {path}: {reason}")
+        self.path = path
+
+
+class FetchCancelled(FetchError):
+    """Somebody called the fetch off. Nothing is left of it."""
+
+
+class TorrentRefused(FetchError):
+    """Torrent metadata is hostile, damaged or of a kind that is not taken.
+
+    Attributes:
+        field: what of it is at fault, as "info.pieces".
+        reason: what is wrong.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"the torrent is refused: {field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class SwarmError(FetchError):
+    """A swarm cannot be joined, or has stopped working."""
