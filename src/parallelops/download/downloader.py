@@ -9,19 +9,23 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parallelops.download.gate import Rendezvous
+from parallelops.download.herd import Herd, HerdOptions
 from parallelops.download.image import DownloadResult
 from parallelops.download.ranges import fetch_ranges
 from parallelops.download.transfer import Transfer
-from parallelops.errors import DataMismatch, TransferError
+from parallelops.errors import DataMismatch, SwarmError, TransferError
 from parallelops.landing import DeviceLanding, Landing, RunningDigest
 from parallelops.landing.blocks import BLOCK
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from parallelops.download.gate import Gate
     from parallelops.download.image import Image, Progress
     from parallelops.download.source import Origin, Source
+    from parallelops.download.swarm import Swarm
     from parallelops.executor import Executor
 
 __all__ = ["Downloader"]
@@ -42,6 +46,11 @@ class Downloader:
         extent: bytes of a part, a multiple of 256 KiB. Parts begin at
             multiples of it.
         timeout: seconds that one download may take.
+        swarm: to share images with others, those that have a torrent. The
+            downloader does not close it.
+        gate: who of those who share goes to the origin; by default a few
+            that the agents agree on.
+        herd: how patient it is in a swarm.
 
     Raises:
         ValueError: one of them can't work.
@@ -54,6 +63,9 @@ class Downloader:
         connections: int = 4,
         extent: int = 16 << 20,
         timeout: float = 6 * 3600.0,
+        swarm: Swarm | None = None,
+        gate: Gate | None = None,
+        herd: HerdOptions | None = None,
     ) -> None:
         if not executor.traits.shared_memory:
             raise ValueError(
@@ -76,6 +88,9 @@ class Downloader:
         self._connections = connections
         self._extent = extent
         self._timeout = timeout
+        self._swarm = swarm
+        self._gate = gate or Rendezvous()
+        self._herd_options = herd or HerdOptions()
 
     def fetch(
         self,
@@ -100,7 +115,9 @@ class Downloader:
             cancelled: asked now and then; True calls it off.
 
         Raises:
-            TransferError: no source gave the data, or it took too long.
+            TransferError: no source gave the data, nor the swarm, or it
+                took too long.
+            SwarmError: the swarm broke, and there is no source.
             DataMismatch: the data is not what was asked for. Nothing of it
                 is kept.
             DestinationError: it can't be written.
@@ -110,30 +127,101 @@ class Downloader:
         transfer = Transfer(runtime, self._timeout, progress, cancelled)
         began = runtime.monotonic()
         size = self._size(image)
-        received: dict[str, int] = collections.Counter()
-
-        def result(
-            decision: str, reason: str, failures: Sequence[str] = ()
-        ) -> DownloadResult:
-            return DownloadResult(
-                path=landing.path,
-                size=size,
-                seconds=runtime.monotonic() - began,
-                decision=decision,
-                reason=reason,
-                received=dict(received),
-                failures=tuple(failures),
-            )
-
         with _landing(to, size, str(image.wanted)) as landing:
-            received["disk"] = landing.blocks.done()
-            if not received["disk"] and landing.is_there(image.wanted):
+            log = _Log(landing.blocks.done())
+            if not log.received["disk"] and landing.is_there(image.wanted):
                 landing.remove()
-                return result("disk", "the file was there already")
-            failures = self._from_sources(image, landing, transfer, received)
-            return result(
-                "origin", "there is no torrent of the image", failures
-            )
+                log.decide("disk", "the file was there already")
+            else:
+                self._fetch(image, landing, transfer, log)
+            if log.shared:
+                landing.hand_over()
+        return DownloadResult(
+            path=landing.path,
+            size=size,
+            seconds=runtime.monotonic() - began,
+            decision=log.decision,
+            reason=log.reason,
+            received=dict(log.received),
+            peers=log.peers,
+            failures=tuple(log.failures),
+        )
+
+    def _fetch(
+        self,
+        image: Image,
+        landing: Landing | DeviceLanding,
+        transfer: Transfer,
+        log: _Log,
+    ) -> None:
+        """In the swarm if there is one, and else from the origin."""
+        if image.torrent is None:
+            log.decide("origin", "there is no torrent of the image")
+        elif self._swarm is None:
+            log.decide("origin", "there is no swarm")
+        elif isinstance(landing, DeviceLanding):
+            log.decide("origin", "a device is not shared")
+        else:
+            try:
+                self._share(self._swarm, image, landing, transfer, log)
+            except (DataMismatch, SwarmError, TransferError) as error:
+                if not image.sources:
+                    raise
+                transfer.check()
+                log.fail(str(error))
+                log.decide("origin", f"the swarm failed: {error}")
+            else:
+                return
+        if not image.sources:
+            raise TransferError(f"{log.reason}, and no source either")
+        self._from_sources(image, landing, transfer, log)
+
+    def _share(
+        self,
+        swarm: Swarm,
+        image: Image,
+        landing: Landing,
+        transfer: Transfer,
+        log: _Log,
+    ) -> None:
+        """Take part in the swarm of the image, and stay in it."""
+        assert image.torrent is not None  # noqa: S101 - for types
+        landing.forget()
+        member = swarm.join(image.torrent, landing.data, peers=image.peers)
+        herd = Herd(
+            self._executor,
+            member,
+            image.sources,
+            self._gate,
+            transfer,
+            self._herd_options,
+        )
+        try:
+            herd.run()
+            landing.blocks.mark(0, landing.size)
+            RunningDigest(image.wanted, landing.read, landing.blocks).finish()
+            landing.commit(keep=True)
+        except TransferError:
+            for begin, end in herd.written():
+                landing.mark(begin, end)
+            member.leave()
+            raise
+        except DataMismatch:
+            member.leave()
+            landing.restart()
+            raise
+        except BaseException:
+            member.leave()
+            raise
+        finally:
+            log.received["origin"] += herd.from_origin
+            log.received["swarm"] += herd.from_swarm
+            log.peers = herd.peers
+            log.failures += herd.failures
+            if herd.decision is not None:
+                log.decide(herd.decision.way, herd.decision.reason)
+        member.seed(landing.remove)
+        log.shared = True
 
     def _size(self, image: Image) -> int:
         if image.size is not None:
@@ -158,12 +246,11 @@ class Downloader:
         image: Image,
         landing: Landing | DeviceLanding,
         transfer: Transfer,
-        received: dict[str, int],
-    ) -> list[str]:
-        """Try one source after the other; say what went wrong."""
+        log: _Log,
+    ) -> None:
+        """Try one source after the other."""
         sources: collections.deque[Source] = collections.deque(image.sources)
         alone = False
-        failures: list[str] = []
         while True:
             before = landing.blocks.done()
             origin = sources[0].open(self._executor.runtime, landing.size)
@@ -171,7 +258,7 @@ class Downloader:
                 self._from_origin(image, landing, origin, transfer)
             except DataMismatch as error:
                 landing.restart()
-                failures.append(str(error))
+                log.fail(str(error))
                 source = sources.popleft()
                 if before:
                     # It may have been what was there before.
@@ -184,17 +271,16 @@ class Downloader:
                     landing.remove()
                     raise
             except TransferError as error:
-                failures.append(str(error))
+                log.fail(str(error))
                 sources.popleft()
                 if not sources:
-                    raise TransferError("; ".join(failures)) from error
+                    raise TransferError("; ".join(log.failures)) from error
                 transfer.check()
             else:
-                return failures
+                return
             finally:
                 origin.close()
-                received["origin"] += origin.received
-            _log.warning("a download begins anew: %s", failures[-1])
+                log.received["origin"] += origin.received
 
     def _from_origin(
         self,
@@ -215,6 +301,24 @@ class Downloader:
         )
         running.finish()
         landing.commit()
+
+
+class _Log:
+    """What comes to be known of a download while it is made."""
+
+    def __init__(self, on_disk: int) -> None:
+        self.received = collections.Counter(disk=on_disk)
+        self.decision = self.reason = ""
+        self.peers = 0
+        self.failures: list[str] = []
+        self.shared = False
+
+    def decide(self, decision: str, reason: str) -> None:
+        self.decision, self.reason = decision, reason
+
+    def fail(self, reason: str) -> None:
+        self.failures.append(reason)
+        _log.warning("a download goes on elsewhere: %s", reason)
 
 
 def _landing(

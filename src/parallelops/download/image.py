@@ -27,6 +27,8 @@ class Image:
         size: its bytes; None asks the sources.
         sources: where the origin is, the best first.
         torrent: its torrent, to share it with others.
+        peers: addresses and ports of others, beside those that trackers
+            name.
 
     Raises:
         ValueError: the digest is none, the torrent is of another size, or
@@ -37,6 +39,7 @@ class Image:
     size: int | None = None
     sources: Sequence[Source] = ()
     torrent: Torrent | None = None
+    peers: Sequence[tuple[str, int]] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.digest, str):

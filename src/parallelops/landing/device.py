@@ -118,6 +118,9 @@ class DeviceLanding:
         """Leave it without a beginning."""
         self.close()
 
+    def hand_over(self) -> None:
+        """A device is not shared."""
+
     def close(self) -> None:
         """Close it. What was not committed has no beginning."""
         if self.file >= 0:

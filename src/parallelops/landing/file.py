@@ -75,7 +75,9 @@ class Landing:
         self.data = self.folder / _DATA
         self.file = -1
         self.size = size
+        self.blocks = Blocks(size)
         self._marks = -1
+        self._handed_over = False
         self._parent = self._folder = -1
         try:
             with self._explained():
@@ -94,7 +96,8 @@ class Landing:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self.close()
+        if not self._handed_over:
+            self.close()
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write at ``offset``; :meth:`mark` says so to the next process.
@@ -127,23 +130,39 @@ class Landing:
         with self._explained():
             os.pwrite(self._marks, b"\1" * len(full), full.start)
 
-    def commit(self) -> None:
+    def commit(self, *, keep: bool = False) -> None:
         """Have the file under its name, for good, even after a power cut.
+
+        Args:
+            keep: leave the folder, where the data is then to be found as
+                well, until :meth:`remove`. Both are one file.
 
         Raises:
             DestinationError: that can't be. What there was is still there.
         """
+        name = _DATA
         with self._explained():
             os.fsync(self.file)
             self._check_target()
+            if keep:
+                name = f"{_DATA}.new"
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=self._folder)
+                os.link(
+                    _DATA,
+                    name,
+                    src_dir_fd=self._folder,
+                    dst_dir_fd=self._folder,
+                )
             os.rename(
-                _DATA,
+                name,
                 self.path.name,
                 src_dir_fd=self._folder,
                 dst_dir_fd=self._parent,
             )
             os.fsync(self._parent)
-        self.remove()
+        if not keep:
+            self.remove()
 
     def remove(self) -> None:
         """Remove the private folder and what is in it."""
@@ -181,6 +200,22 @@ class Landing:
         with self._explained():
             self._close_files()
             self._begin_anew(self._state)
+
+    def forget(self) -> None:
+        """What is written is somebody else's business from here on.
+
+        Raises:
+            DestinationError: that can't be noted.
+        """
+        with self._explained():
+            os.ftruncate(self._marks, 0)
+            os.ftruncate(self._marks, len(self.blocks.marks))
+        self.blocks = Blocks(self.size)
+
+    def hand_over(self) -> None:
+        """Leave it open at the end of the ``with`` block: who was given
+        :meth:`remove` calls it once it is time."""
+        self._handed_over = True
 
     def close(self) -> None:
         """Leave it as it is, to go on some other time."""
@@ -230,7 +265,7 @@ class Landing:
             except BlockingIOError:
                 os.close(folder)
                 raise DestinationError(
-                    str(self.path), "somebody else is writing it right now"
+                    str(self.path), "somebody writes or shares it right now"
                 ) from None
             except FileNotFoundError:
                 pass
