@@ -185,7 +185,10 @@ def test_a_seed_with_a_wrong_byte_is_no_end(data, agents):
         with first.path.open("r+b") as file:
             file.seek(SIZE // 2)
             file.write(bytes([data[SIZE // 2] ^ 1]))
-        result = second.fetch(image_of(data, origin.url, others=[first]))
+        result = second.fetch(
+            image_of(data, origin.url, others=[first]),
+            herd=HerdOptions(grace=2.0, stall=0.5, patience=10.0),
+        )
     assert second.error is None
     assert second.path.read_bytes() == data
     assert 0 < result.received["origin"] < SIZE

@@ -237,7 +237,12 @@ class Herd:
                 now=now,
             ),
             missing=view.have.count(False),
-            nowhere=sum(1 for _ in self._nowhere(view)),
+            nowhere=sum(
+                not here and not elsewhere
+                for here, elsewhere in zip(
+                    view.have, view.availability, strict=True
+                )
+            ),
             origin=closed,
             stalled=stalled,
         )

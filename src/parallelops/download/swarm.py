@@ -38,7 +38,7 @@ _ALPHABET = b"0123456789abcdefghijklmnopqrstuvwxyz"
 _ID = 20
 _TICK = 100  # milliseconds
 _START = 5.0  # seconds
-_STOP = 0.5
+_STOP = 0.3
 
 _SETTINGS = {
     # Agents are few hops apart and all want the same: nothing is looked for
