@@ -7,6 +7,7 @@
   kernel's command line.
 - :class:`Swarm` shares images with others. A :class:`Gate` says who of them
   goes to the origin.
+- :class:`Tracker` tells those who share of each other.
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ from parallelops.download.kernel import (
     torrent_from_kernel,
     torrent_from_url,
 )
+from parallelops.download.register import Register
 from parallelops.download.source import HTTPSource, Origin, Source
 from parallelops.download.swarm import SeedLimits, Swarm
 from parallelops.download.torrent import Torrent, TorrentWriter
+from parallelops.download.tracker import Tracker, lease_client
 
 __all__ = [
     "Always",
@@ -50,14 +53,17 @@ __all__ = [
     "Origin",
     "Outlook",
     "Progress",
+    "Register",
     "Rendezvous",
     "SeedLimits",
     "Source",
     "Swarm",
     "Torrent",
     "TorrentWriter",
+    "Tracker",
     "View",
     "decide",
+    "lease_client",
     "torrent_from_instance_info",
     "torrent_from_kernel",
     "torrent_from_url",

@@ -180,7 +180,7 @@ class Lease:
         ask: asks the tracker for a place, given the image and the peer id;
             gives the number of the place, how many there are, and for how
             many seconds it is held; or None for the first if none is free.
-            See :func:`~parallelops.download.tracker.ask_lease`.
+            See :func:`~parallelops.download.lease_client`.
         fallback: who decides while the tracker can't be asked.
     """
 
