@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops import plugins
+from parallelops.cli import herddemo
 from parallelops.cli.arguments import count, seconds
 from parallelops.cli.table import table
 from parallelops.errors import ParallelopsError
@@ -75,6 +76,10 @@ def add_to(commands: Any) -> None:
         "--json", action="store_true", help="print JSON instead of a table"
     )
     parser.set_defaults(run=run)
+    demos = parser.add_subparsers(
+        metavar="DEMONSTRATION", title="other demonstrations"
+    )
+    herddemo.add_to(demos)
 
 
 def run(arguments: argparse.Namespace) -> int:
