@@ -34,31 +34,32 @@ def view_of(me, others, **options):
     return View(image=IMAGE, me=me, peers=peers, **options)
 
 
-@given(st.integers(1, 40), st.integers(0, 1000), st.integers(1, 12))
-def test_whoever_sees_the_same_agrees(count, extent, fetchers):
-    """Each extent has one owner, and no more go than shall."""
+@given(st.integers(1, 40), st.integers(1, 100), st.integers(1, 12))
+def test_whoever_sees_the_same_agrees(count, extents, fetchers):
+    """Each extent has one owner, no more go than shall, and all of those
+    have as much to do."""
     agents = ids(count)
-    passes = [Rendezvous(fetchers).admit(view_of(me, agents)) for me in agents]
+    passes = [
+        Rendezvous(fetchers).admit(view_of(me, agents, extents=extents))
+        for me in agents
+    ]
     admitted = [each for each in passes if each.owns is not None]
     assert len(admitted) == min(count, fetchers)
-    assert sum(each.owns(extent) for each in admitted) == 1
+    owned = [list(filter(p.owns, range(extents))) for p in admitted]
+    assert sorted(e for own in owned for e in own) == list(range(extents))
+    assert max(map(len, owned)) <= -(-extents // len(admitted))
 
 
-@given(st.integers(2, 20), st.integers(0, 1000))
-def test_with_one_gone_only_what_it_had_moves(count, extent):
-    """The others keep what they have."""
-    agents = ids(count)
-    gate = Always()
+def test_with_one_gone_the_others_keep_most_of_what_they_have():
+    """So what they have begun is not begun by others."""
+    agents = ids(10)
 
-    def owner(alive):
-        return next(
-            me for me in alive if gate.admit(view_of(me, alive)).owns(extent)
-        )
+    def owned(me, alive):
+        owns = Always().admit(view_of(me, alive, extents=1000)).owns
+        return set(filter(owns, range(1000)))
 
-    before = owner(agents)
-    gone = agents[extent % count]
-    after = owner([agent for agent in agents if agent != gone])
-    assert before in (after, gone)
+    for me in agents[1:]:
+        assert len(owned(me, agents) & owned(me, agents[1:])) >= 75
 
 
 def test_a_lottery_has_about_so_many_winners():

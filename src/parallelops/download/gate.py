@@ -47,6 +47,7 @@ class View:
         image: the info-hash.
         me: its own peer id.
         peers: the ids of those it is connected to and that are not done.
+        extents: how many extents the image has.
         members: how many take part in all, as far as anybody knows.
         now: seconds on the runtime's clock.
     """
@@ -54,6 +55,7 @@ class View:
     image: bytes
     me: bytes
     peers: tuple[bytes, ...] = ()
+    extents: int = 1
     members: int = 0
     now: float = 0.0
 
@@ -90,24 +92,45 @@ def weight(*parts: bytes) -> int:
     return int.from_bytes(made.digest(), "big")
 
 
-def _share(
-    view: View, fetchers: Iterable[bytes]
-) -> Callable[[int], bool] | None:
-    """The extents for which I have the highest number of all fetchers.
+class _Shares:
+    """Which extents are whose, as long as the fetchers stay the same.
 
-    That is rendezvous hashing (Thaler and Ravishankar, 1998): when one goes
-    only its extents get another owner.
+    Each extent goes to the fetcher with the highest number for it that has
+    not its share yet. That is rendezvous hashing (Thaler and Ravishankar,
+    1998) with bounded loads (Mirrokni and others, 2016): whoever sees the
+    same fetchers comes to the same, all have as much to do, and when one
+    goes little more than its extents gets another owner.
     """
-    others = [peer for peer in fetchers if peer != view.me]
 
-    def owns(extent: int) -> bool:
-        number = extent.to_bytes(8, "big")
-        mine = weight(view.image, number, view.me)
-        return all(
-            weight(view.image, number, other) < mine for other in others
-        )
+    def __init__(self) -> None:
+        self._key: object = None
+        self._mine: frozenset[int] = frozenset()
 
-    return owns
+    def of(
+        self, view: View, fetchers: Iterable[bytes]
+    ) -> Callable[[int], bool]:
+        """Whether an extent is mine."""
+        agents = sorted({view.me, *fetchers})
+        key = view.image, view.extents, view.me, tuple(agents)
+        if key != self._key:
+            self._key, self._mine = key, self._shared(view, agents)
+        return self._mine.__contains__
+
+    @staticmethod
+    def _shared(view: View, agents: list[bytes]) -> frozenset[int]:
+        most = -(-view.extents // len(agents))
+        loads = dict.fromkeys(agents, 0)
+        mine = []
+        for extent in range(view.extents):
+            number = extent.to_bytes(8, "big")
+            owner = max(
+                (agent for agent in agents if loads[agent] < most),
+                key=lambda agent: weight(view.image, number, agent),
+            )
+            loads[owner] += 1
+            if owner == view.me:
+                mine.append(extent)
+        return frozenset(mine)
 
 
 def _count(fetchers: int) -> int:
@@ -127,6 +150,7 @@ class Rendezvous:
 
     def __init__(self, fetchers: int = FETCHERS) -> None:
         self._fetchers = _count(fetchers)
+        self._shares = _Shares()
 
     def admit(self, view: View) -> Pass:
         """See :meth:`Gate.admit`."""
@@ -136,7 +160,9 @@ class Rendezvous:
         )[: self._fetchers]
         if view.me not in first:
             return Pass(None, f"{len(first)} others that are known go")
-        return Pass(_share(view, first), f"one of {len(first)} that go")
+        return Pass(
+            self._shares.of(view, first), f"one of {len(first)} that go"
+        )
 
 
 class Lottery:
@@ -151,6 +177,7 @@ class Lottery:
 
     def __init__(self, fetchers: int = FETCHERS) -> None:
         self._fetchers = _count(fetchers)
+        self._shares = _Shares()
 
     def admit(self, view: View) -> Pass:
         """See :meth:`Gate.admit`."""
@@ -162,7 +189,8 @@ class Lottery:
             peer for peer in view.peers if self._wins(view, peer, limit)
         ]
         return Pass(
-            _share(view, winners), f"a lot, {self._fetchers} in {members} win"
+            self._shares.of(view, winners),
+            f"a lot, {self._fetchers} in {members} win",
         )
 
     @staticmethod
@@ -231,9 +259,12 @@ class Always:
     For an origin that is much faster than the agents.
     """
 
+    def __init__(self) -> None:
+        self._shares = _Shares()
+
     def admit(self, view: View) -> Pass:
         """See :meth:`Gate.admit`."""
-        return Pass(_share(view, view.peers), "everybody goes")
+        return Pass(self._shares.of(view, view.peers), "everybody goes")
 
 
 class Never:

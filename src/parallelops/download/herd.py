@@ -12,7 +12,7 @@ import logging
 from concurrent.futures import FIRST_COMPLETED
 from typing import TYPE_CHECKING
 
-from parallelops.download.gate import Outlook, View, decide
+from parallelops.download.gate import Outlook, View, decide, weight
 from parallelops.errors import (
     DataMismatch,
     ExecutorSaturated,
@@ -42,6 +42,11 @@ _UNCHECKED_FOR = 10.0  # seconds
 _PAUSE = 5.0
 _FLUSH = 120.0
 _HASH = 20
+_SETTLED = 0.15
+# Seconds, or up to twice as many, before one who is idle takes over what
+# others have not begun, and what they have.
+_SPARE = 0.25
+_STUCK = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,7 @@ class HerdOptions:
     grace: float = 0.3
     stall: float = 8.0
     patience: float = 300.0
-    connections: int = 2
+    connections: int = 1
 
 
 class Herd:
@@ -109,6 +114,8 @@ class Herd:
         self._closed_until = 0.0
         self._why_closed = "" if sources else "there is none"
         self._stopping = False
+        self._known: set[bytes] = set()
+        self._known_since = 0.0
         self._have: Sequence[bool] = ()
         # Pieces that somebody here reads, and those that were handed in,
         # with the time.
@@ -161,11 +168,11 @@ class Herd:
         now = self._runtime.monotonic
         chance = self._runtime.random
         options = self._options
-        begin = now() + options.grace * (1 + 2 * chance.random())
+        start = now() + options.grace * (1 + 2 * chance.random())
+        stall = options.stall * (1 + chance.random())
         gained = heard = now()
         idle: float | None = None
-        stall = options.stall * (1 + chance.random())
-        shake = 0.3 * chance.random()
+        patience = 1 + chance.random()
         done = received = 0
         stalled = False
         while True:
@@ -186,22 +193,34 @@ class Herd:
                     + ("; ".join(self.failures) or "no origin was asked")
                 )
             self._reap()
-            alone = now() < begin and not any(view.have)
-            if not view.checking and not alone:
+            ready = now() >= start or count or self._is_settled(view)
+            if ready and not view.checking:
                 self._decide(view, stalled)
-                own, others = self._runs(view, stalled)
+                own, others, begun = self._runs(view, stalled)
                 for pieces in own:
                     if not self._start(pieces):
                         break
                 if self._reads or own:
                     idle = None
-                elif others:
+                else:
                     idle = now() if idle is None else idle
-                    # All who are idle at the same time would collide.
-                    if now() - idle >= shake:
-                        self._start(chance.choice(others))
-                        idle, shake = None, 0.3 * chance.random()
+                    # The origin is busy all the same, as long as somebody
+                    # reads. All who take over at the same time collide.
+                    waited = (now() - idle) / patience
+                    if waited >= (_SPARE if others else _STUCK):
+                        spare = others or begun
+                        if spare:
+                            self._start(chance.choice(spare))
+                            patience = 1 + chance.random()
             self._wait()
+
+    def _is_settled(self, view: MemberView) -> bool:
+        """There are others, and no new ones for a moment."""
+        now = self._runtime.monotonic()
+        known = {peer.id for peer in view.peers}
+        if known != self._known:
+            self._known, self._known_since = known, now
+        return bool(known) and now - self._known_since >= _SETTLED
 
     # -- looking and deciding
 
@@ -233,6 +252,7 @@ class Herd:
                 peers=tuple(
                     peer.id for peer in view.peers if not peer.complete
                 ),
+                extents=-(-len(self._torrent) // self._per_extent),
                 members=view.members,
                 now=now,
             ),
@@ -265,36 +285,46 @@ class Herd:
 
     def _runs(
         self, view: MemberView, stalled: bool
-    ) -> tuple[list[range], list[range]]:
-        """What to read here, and what of others one may take over.
+    ) -> tuple[list[range], list[range], list[range]]:
+        """What to read here; what of others, who have not begun with it;
+        and what of others who have.
 
-        Each is a part of one extent. What others have begun is not for
-        taking over: it would come twice.
+        Each is a part of one extent. All go through their extents in the
+        same order, by a hash. So who takes over what is late in it comes
+        seldom in the way of its owner.
         """
         decision = self.decision
         if decision is None or decision.way == "swarm":
-            return [], []
+            return [], [], []
         if stalled:
             wanted = [p for p, here in enumerate(view.have) if not here]
         else:
             wanted = list(self._nowhere(view))
         owns = decision.admitted.owns or (lambda extent: False)
-        own: list[range] = []
-        others: list[range] = []
-        begun: list[range] = []
+        runs: dict[str, list[tuple[int, range]]] = {
+            "own": [],
+            "others": [],
+            "begun": [],
+        }
         for extent, pieces in self._extents(wanted):
-            if stalled or owns(extent):
-                own.append(pieces)
-                continue
             first = extent * self._per_extent
             last = min(first + self._per_extent, len(self._torrent))
-            whole = len(pieces) == last - first
-            (others if whole else begun).append(pieces)
-        self._runtime.random.shuffle(own)
+            kind = "others" if len(pieces) == last - first else "begun"
+            if stalled or owns(extent):
+                kind = "own"
+            order = weight(self._torrent.info_hash, extent.to_bytes(8, "big"))
+            runs[kind].append((order, pieces))
+        own, others, begun = (
+            [pieces for _, pieces in sorted(found, key=lambda run: run[0])]
+            for found in runs.values()
+        )
+        if stalled:
+            self._runtime.random.shuffle(own)
         if not decision.admitted.steals:
-            return own, []
-        # The last of what has been begun comes from where its owner is not.
-        return own, others or [pieces[-1:] for pieces in begun]
+            return own, [], []
+        # Their owners come from the other end, if they come.
+        late = others[len(others) // 2 :]
+        return own, late, [pieces[-1:] for pieces in begun]
 
     def _extents(self, wanted: list[int]) -> Iterator[tuple[int, range]]:
         """Runs of consecutive pieces, cut where extents end."""
