@@ -41,6 +41,7 @@ FLOORS = (
         "futures",
         "redact",
         "runtime",
+        "sqlitefile",
         "synchronization",
         "unseen",
         "waiting",

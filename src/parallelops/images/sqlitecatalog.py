@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelops.errors import CatalogError, IllegalTransition, NotInCatalog
-from parallelops.images import sqlitefile
 from parallelops.images.catalog import DueImage, Settled
 from parallelops.images.location import (
     Location,
     LocationStatus,
     check_transition,
 )
+from parallelops.images.sqlitefile import CATALOG
 from parallelops.runtime import ThreadRuntime
+from parallelops.sqlitefile import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -120,7 +121,7 @@ class SQLiteCatalog:
         self.path = Path(path).absolute()
         self._lock = (runtime or ThreadRuntime()).rlock()
         self._process = os.getpid()
-        self._connection = sqlitefile.connect(self.path, busy_timeout)
+        self._connection = CATALOG.connect(self.path, busy_timeout)
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -347,7 +348,7 @@ class SQLiteCatalog:
 
     @contextlib.contextmanager
     def _reading(self, doing: str = "read") -> Iterator[sqlite3.Connection]:
-        with self._lock, sqlitefile.explained(self.path, doing):
+        with self._lock, CATALOG.explained(self.path, doing):
             if os.getpid() != self._process:
                 raise CatalogError(
                     f"{self.path}: this process was forked off the one that "
@@ -359,7 +360,7 @@ class SQLiteCatalog:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with (
             self._reading("write") as connection,
-            sqlitefile.transaction(connection),
+            transaction(connection),
         ):
             yield connection
 
