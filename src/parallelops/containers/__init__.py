@@ -1,0 +1,1 @@
+"""Operations on containers: in order for each, durable, and recovered."""
