@@ -11,12 +11,17 @@ from parallelops.errors import (
     ExecutorBroken,
     ExecutorSaturated,
     ExecutorShutdown,
+    Expired,
+    KeyQuarantined,
+    KeySaturated,
     MissingDependency,
     ParallelopsError,
     PluginError,
     ShutdownTimeout,
+    Superseded,
 )
 from parallelops.executor import Executor, Policy, Stats, Traits
+from parallelops.keyed import KeyedExecutor, KeyedStats
 from parallelops.plugins import load_executor, prepare_process
 from parallelops.runtime import Runtime, ThreadRuntime
 
@@ -26,6 +31,11 @@ __all__ = [
     "ExecutorBroken",
     "ExecutorSaturated",
     "ExecutorShutdown",
+    "Expired",
+    "KeyQuarantined",
+    "KeySaturated",
+    "KeyedExecutor",
+    "KeyedStats",
     "MissingDependency",
     "ParallelopsError",
     "PluginError",
@@ -33,6 +43,7 @@ __all__ = [
     "Runtime",
     "ShutdownTimeout",
     "Stats",
+    "Superseded",
     "ThreadRuntime",
     "Traits",
     "load_executor",

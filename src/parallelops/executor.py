@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from parallelops import watching
+from parallelops.intake import Intake
 from parallelops.watching import ALL_COMPLETED
 
 if TYPE_CHECKING:
@@ -165,6 +166,14 @@ class Executor(concurrent.futures.Executor, abc.ABC):
             NotImplementedError: this backend's traits say it can't.
         """
         raise NotImplementedError(f"{self.name} cannot be resized")
+
+    def intake(self) -> Intake:
+        """The way in for those who order their work themselves.
+
+        It is built on :meth:`submit`; a backend that has a shorter way may
+        override it.
+        """
+        return Intake(self)
 
     @classmethod
     def prepare_process(cls) -> None:

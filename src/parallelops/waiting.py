@@ -38,6 +38,7 @@ __all__ = [
     "leave",
     "party_of",
     "register",
+    "running_here",
     "unregister",
 ]
 
@@ -286,7 +287,21 @@ def _can_end(future: AnyFuture[Any], stuck: Stuck) -> bool:
         runner = _runner(future)
         # None is a thread that does not wait, or is about to begin or end.
         return runner is None or not stuck(runner)
-    return _can_start(owner, stuck)
+    # Of an owner that keeps an order, what must end first.
+    before = getattr(owner, "predecessors", _none)(future)
+    return all(_can_end(f, stuck) for f in before) and _can_start(owner, stuck)
+
+
+def _none(_: AnyFuture[Any]) -> tuple[()]:
+    return ()
+
+
+def running_here(ident: int) -> Iterator[Future[Any]]:
+    """What a thread runs beside a worker's own task, the innermost first."""
+    link = _inner.get(ident)
+    while link is not None:
+        future, link = link
+        yield future
 
 
 def _runner(future: AnyFuture[Any]) -> Party | None:
