@@ -17,6 +17,7 @@ __all__ = [
     "NotOwned",
     "OperationCancelled",
     "OperationDeferred",
+    "OperationFailed",
     "OperationUnknown",
 ]
 
@@ -180,4 +181,16 @@ class OperationDeferred(ParallelopsError, RuntimeError):
         super().__init__(
             f"operation {operation} is left to the next recovery: {reason}"
         )
+        self.operation = operation
+
+
+class OperationFailed(ParallelopsError, RuntimeError):
+    """An operation failed, by what the journal says.
+
+    Attributes:
+        operation: its id.
+    """
+
+    def __init__(self, operation: str, reason: str) -> None:
+        super().__init__(f"operation {operation} failed: {reason}")
         self.operation = operation

@@ -62,6 +62,7 @@ _SCHEMA = f"""
         epoch INTEGER NOT NULL,
         started_at REAL,
         ended_at REAL,
+        expires_at REAL,
         checksum INTEGER NOT NULL
     );
     CREATE INDEX operations_of_container ON operations (container, sequence);

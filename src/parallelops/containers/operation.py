@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import math
 import types
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -111,6 +112,7 @@ class Entry:
         epoch: in which epoch this was written.
         started_at: when it last began.
         ended_at: when it ended.
+        expires_at: when it is too late to begin; None is never.
     """
 
     id: str
@@ -129,6 +131,7 @@ class Entry:
     epoch: int = 0
     started_at: float | None = None
     ended_at: float | None = None
+    expires_at: float | None = None
 
     @property
     def finished(self) -> bool:
@@ -167,12 +170,13 @@ class Entry:
         }
 
 
-def in_place(entry: Entry) -> tuple[bool, int]:
+def in_place(entry: Entry) -> tuple[bool, float]:
     """Sorts unfinished operations as their turns come.
 
     One that has begun goes before those that have not: its turn had come.
+    One that is not yet in the journal goes last.
     """
-    return not entry.attempts, entry.sequence
+    return not entry.attempts, entry.sequence or math.inf
 
 
 def as_json(value: object, limit: int, what: str) -> str:
