@@ -99,6 +99,12 @@ class GroupCommit:
             raise job.error
         return job.result  # type: ignore[return-value]
 
+    def alone(self, work: Callable[[], object]) -> None:
+        """Do ``work`` while nobody commits."""
+        with self._right:
+            work()
+        self._pass_on()
+
     def _commit_all(self) -> None:
         """With the right to commit: do so for all who wait, once."""
         jobs: list[Job[Any]] = []

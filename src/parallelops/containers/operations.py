@@ -46,8 +46,7 @@ class ContainerOperations:
             the journal for itself needs none but "".
         scope_of: the scope of a container; by default "" for all.
         lease_seconds: how long nobody else may take a scope; call
-            :meth:`renew` well before. None lets anybody take it at any
-            time, as whoever starts again after a crash has to.
+            :meth:`renew` well before. None lets anybody, at any time.
         max_pending: how many operations may wait or run at once.
         max_pending_per_container: how many of one container.
         on_full: what a request does that finds no room: "caller_runs" does
@@ -262,8 +261,7 @@ class ContainerOperations:
         return self.submit(container, action, parameters).future.result()
 
     def get(self, operation_id: str) -> Operation:
-        """The operation of that id. Of one that is not in the hands of this
-        process, the future has what the journal says.
+        """The operation of that id, if need be as the journal has it.
 
         Raises:
             InvalidOperation: there is none, or it was pruned.
@@ -278,11 +276,7 @@ class ContainerOperations:
         return self._requests.ended(entry)
 
     def history(self, container: str, limit: int = 100) -> list[Entry]:
-        """The last operations of a container, the latest last.
-
-        Raises:
-            JournalError: the journal can't be read.
-        """
+        """See :meth:`Journal.history`."""
         return list(self._journal.history(container, limit))
 
     # -- settling

@@ -186,7 +186,7 @@ class Runner:
         handler = self._handlers.of(operation.entry.action)
         call = self.call_of(operation.entry)
         ident = self._runtime.ident()
-        outer = waiting.enter(ident, operation.future)  # type: ignore[arg-type]
+        outer = waiting.enter(ident, operation.future)
         try:
             return handler.call(call), None
         except BaseException as error:  # noqa: BLE001 - it is told

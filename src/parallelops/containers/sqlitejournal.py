@@ -78,6 +78,7 @@ class SQLiteJournal:
         self._name = str(self.path)
         self._process = os.getpid()
         self._broken: JournalError | None = None
+        self._closed = False
         self._group = GroupCommit(runtime, self._commit)
         self._reading = runtime.rlock()
         with contextlib.ExitStack() as failed:
@@ -92,10 +93,15 @@ class SQLiteJournal:
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
+        if os.getpid() != self._process:
+            return  # closing them here would let go of the parent's locks
+        self._closed = True
+        self._broken = JournalError(
+            f"{self._name}: the journal was closed; open it anew", self._name
+        )
         with self._reading:
             self._reader.close()
-        self._group.do(lambda connection: None)
-        self._writer.close()
+        self._group.alone(self._writer.close)
 
     def __enter__(self) -> Self:
         return self
@@ -334,7 +340,7 @@ class SQLiteJournal:
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
-        if os.getpid() != self._process:
+        if os.getpid() != self._process or self._closed:
             self._usable()
         with self._reading, JOURNAL.explained(self.path, "read"):
             yield self._reader
