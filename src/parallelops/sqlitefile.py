@@ -116,8 +116,11 @@ class Kind:
         """Errors of SQLite become one that names the file and the remedy."""
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            # Of a damaged file even what is said of it may be damaged.
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if isinstance(error, UnicodeDecodeError):
+                code = sqlite3.SQLITE_CORRUPT
             remedy = _REMEDIES.get(code, "").format(name=self.name)
             raise self.error(
                 f"{path}: cannot {doing} the {self.name}: {error}"

@@ -186,7 +186,7 @@ def damage(connection: sqlite3.Connection, journal: str) -> Iterator[str]:
             lease_of(row, journal)
     except JournalDamaged as error:
         yield str(error)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         yield f"{journal}: {error}"
         return
     try:
@@ -198,5 +198,5 @@ def damage(connection: sqlite3.Connection, journal: str) -> Iterator[str]:
                 entry_of(row, journal)
             except (JournalDamaged, ValueError) as error:
                 yield str(error)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         yield f"{journal}: {error}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 from concurrent.futures import InvalidStateError
 from typing import TYPE_CHECKING, Any
 
@@ -47,17 +48,14 @@ class Operation:
         lock: Lock,
         cancelled: Callable[[Operation], object],
     ) -> None:
-        self.runtime = runtime
-        self.lock = lock
         self._entry = entry
-        self._cancelled = cancelled
-        self.future: Future[Any] = Future(self, [None])
+        self._bond = _Bond(runtime, lock, functools.partial(cancelled, self))
+        self.future: Future[Any] = Future(self._bond, [None])
         # In the journal, or refused by it: one thread sees to that.
         self.unclaimed = [None]
         self.settled = runtime.event()
         self.refused: BaseException | None = None
-        # What brings it about at the moment.
-        self.turn: Future[Any] | None = None
+        # Tells the turn that it has from those that it had.
         self.token: object = None
 
     @property
@@ -94,6 +92,15 @@ class Operation:
 
     # -- for those who run it
 
+    @property
+    def turn(self) -> Future[Any] | None:
+        """What brings it about at the moment."""
+        return self._bond.turn
+
+    @turn.setter
+    def turn(self, turn: Future[Any] | None) -> None:
+        self._bond.turn = turn
+
     def becomes(self, entry: Entry) -> Entry:
         """That is known of it now."""
         self._entry = entry
@@ -123,17 +130,41 @@ class Operation:
         try:
             if error is None:
                 self.future.set_result(result)
-                return
-            self.future.set_exception(error)
+            else:
+                self.future.set_exception(error)
+                if said:
+                    self.future.exception()
         except InvalidStateError:
-            return
-        if said:
-            self.future.exception()
+            pass
+        self._bond.loosen()
 
-    # -- what its future asks; see waiting.Owner
+
+class _Bond:
+    """What an operation's future asks; see :class:`waiting.Owner`.
+
+    It does not lead to the operation once that has ended: a failure that
+    nobody looked at is to be told as soon as the last who could is gone.
+    """
+
+    __slots__ = ("_on_cancel", "lock", "runtime", "turn")
+
+    def __init__(
+        self, runtime: Runtime, lock: Lock, on_cancel: Callable[[], object]
+    ) -> None:
+        self.runtime = runtime
+        self.lock = lock
+        self.turn: Future[Any] | None = None
+        self._on_cancel: Callable[[], object] | None = on_cancel
+
+    def loosen(self) -> None:
+        """It has ended."""
+        self.turn = self._on_cancel = None
 
     def cancelled(self, future: Future[Any]) -> None:
-        self._cancelled(self)
+        on_cancel = self._on_cancel
+        if on_cancel is not None:
+            on_cancel()
+            self.loosen()
 
     def help(
         self, future: Future[Any], party: Party, timeout: float | None
@@ -236,6 +267,27 @@ class Live:
         with self.lock:
             holds = self.holds.setdefault(entry.container, {})
             holds[entry.id] = reason
+
+    def let_go(self, container: str, operation_id: str) -> list[Operation]:
+        """One thing less holds a container. Of the last, what has not begun
+        has no turn any more, and is to be put in line again: it, in order.
+        """
+        with self.lock:
+            holds = self.holds.get(container, {})
+            holds.pop(operation_id, None)
+            if holds or container in self.letting_go:
+                return []
+            self.holds.pop(container, None)
+            waiting = [
+                operation
+                for operation in self.of(container=container)
+                if not operation.future.running()
+            ]
+            for operation in waiting:
+                operation.token = operation.turn = None
+            if waiting:
+                self.letting_go.add(container)
+            return waiting
 
     def may_begin(self, operation: Operation, token: object) -> bool:
         """Whether that turn of it is one. If not, it has none any more."""

@@ -261,17 +261,12 @@ class Recovery:
 
     def let_go(self, container: str, operation_id: str) -> None:
         """One thing less holds a container; with the last one it goes on."""
-        with self._live.lock:
-            holds = self._live.holds.get(container, {})
-            holds.pop(operation_id, None)
-            if holds or container in self._live.letting_go:
-                return
-            self._live.letting_go.add(container)
-            self._live.holds.pop(container, None)
+        waiting = self._live.let_go(container, operation_id)
+        if not waiting:
+            return
         try:
-            for operation in self._live.of(container=container):
-                if operation.token is None:
-                    self._bring(operation)
+            for operation in waiting:
+                self._bring(operation)
         finally:
             with self._live.lock:
                 self._live.letting_go.discard(container)

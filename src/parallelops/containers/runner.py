@@ -127,8 +127,9 @@ class Runner:
         except Exception:  # noqa: BLE001 - who submits it is told
             return
         if not operation.claim():
-            # Cancelled: what comes after it is to begin after that is known.
-            self.cancelled(operation)
+            if operation.future.cancelled():
+                # What comes after it begins only when that is durable.
+                self.cancelled(operation)
             return
         interrupt = None
         try:
@@ -190,7 +191,9 @@ class Runner:
         try:
             return handler.call(call), None
         except BaseException as error:  # noqa: BLE001 - it is told
-            return None, error
+            # Our own frame holds the operation, which is to hold the error.
+            frames = error.__traceback__
+            return None, error.with_traceback(frames and frames.tb_next)
         finally:
             waiting.leave(ident, outer)
 
