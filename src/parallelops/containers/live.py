@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from parallelops.runtime import Lock, Runtime
     from parallelops.waiting import Party
 
-__all__ = ["Live", "Operation", "outcome_of"]
+__all__ = ["Live", "Operation", "Turn", "outcome_of"]
 
 
 class Operation:
@@ -55,8 +55,8 @@ class Operation:
         self.unclaimed = [None]
         self.settled = runtime.event()
         self.refused: BaseException | None = None
-        # Tells the turn that it has from those that it had.
-        self.token: object = None
+        # Other turns of it than this one are none any more.
+        self.turn: Turn | None = None
 
     @property
     def id(self) -> str:
@@ -93,13 +93,13 @@ class Operation:
     # -- for those who run it
 
     @property
-    def turn(self) -> Future[Any] | None:
+    def carrier(self) -> Future[Any] | None:
         """What brings it about at the moment."""
-        return self._bond.turn
+        return self._bond.carrier
 
-    @turn.setter
-    def turn(self, turn: Future[Any] | None) -> None:
-        self._bond.turn = turn
+    @carrier.setter
+    def carrier(self, carrier: Future[Any] | None) -> None:
+        self._bond.carrier = carrier
 
     def becomes(self, entry: Entry) -> Entry:
         """That is known of it now."""
@@ -139,6 +139,19 @@ class Operation:
         self._bond.loosen()
 
 
+class Turn:
+    """One turn of an operation; it may be given another before it comes.
+
+    Attributes:
+        operation: the operation, until it has been done.
+    """
+
+    __slots__ = ("operation",)
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+
+
 class _Bond:
     """What an operation's future asks; see :class:`waiting.Owner`.
 
@@ -146,19 +159,19 @@ class _Bond:
     nobody looked at is to be told as soon as the last who could is gone.
     """
 
-    __slots__ = ("_on_cancel", "lock", "runtime", "turn")
+    __slots__ = ("_on_cancel", "carrier", "lock", "runtime")
 
     def __init__(
         self, runtime: Runtime, lock: Lock, on_cancel: Callable[[], object]
     ) -> None:
         self.runtime = runtime
         self.lock = lock
-        self.turn: Future[Any] | None = None
+        self.carrier: Future[Any] | None = None
         self._on_cancel: Callable[[], object] | None = on_cancel
 
     def loosen(self) -> None:
         """It has ended."""
-        self.turn = self._on_cancel = None
+        self.carrier = self._on_cancel = None
 
     def cancelled(self, future: Future[Any]) -> None:
         on_cancel = self._on_cancel
@@ -169,16 +182,16 @@ class _Bond:
     def help(
         self, future: Future[Any], party: Party, timeout: float | None
     ) -> None:
-        turn = self.turn
-        if turn is not None and not turn.done():
-            turn._owner.help(turn, party, timeout)  # noqa: SLF001
+        carrier = self.carrier
+        if carrier is not None and not carrier.done():
+            carrier._owner.help(carrier, party, timeout)  # noqa: SLF001
 
     def starters(self) -> Collection[Party] | None:
         return None
 
     def predecessors(self, future: Future[Any]) -> Collection[Future[Any]]:
-        turn = self.turn
-        return () if turn is None else (turn,)
+        carrier = self.carrier
+        return () if carrier is None else (carrier,)
 
 
 @dataclasses.dataclass(slots=True)
@@ -284,18 +297,18 @@ class Live:
                 if not operation.future.running()
             ]
             for operation in waiting:
-                operation.token = operation.turn = None
+                operation.turn = operation.carrier = None
             if waiting:
                 self.letting_go.add(container)
             return waiting
 
-    def may_begin(self, operation: Operation, token: object) -> bool:
+    def may_begin(self, operation: Operation, turn: Turn) -> bool:
         """Whether that turn of it is one. If not, it has none any more."""
         with self.lock:
-            if operation.token is not token:
+            if operation.turn is not turn:
                 return False
             if operation.entry.container in self.holds:
-                operation.token = operation.turn = None
+                operation.turn = operation.carrier = None
                 return False
             return True
 

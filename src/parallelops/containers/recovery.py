@@ -205,9 +205,9 @@ class Recovery:
                 self._enqueue(operation)
             except ExecutorSaturated:
                 others = [
-                    other.turn
+                    other.carrier
                     for other in self._live.of()
-                    if other.turn is not None and not other.turn.done()
+                    if other.carrier is not None and not other.carrier.done()
                 ]
                 if not others:
                     raise
@@ -277,7 +277,7 @@ class Recovery:
         """End here what has not begun; the journal keeps it."""
         for operation in reversed(self._live.of(scope=scope)):
             if operation.settled.is_set() and operation.future.revoke():
-                operation.token = None
+                operation.turn = None
                 self._runner.defer(operation, reason)
 
     def give(self, scope: str, timeout: float | None, force: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelops.containers.errors import DuplicateOperation
 from parallelops.containers.groupcommit import again
-from parallelops.containers.live import Operation, outcome_of
+from parallelops.containers.live import Operation, Turn, outcome_of
 from parallelops.containers.operation import (
     Entry,
     State,
@@ -187,11 +187,11 @@ class Requests:
             operation.refused = error
             operation.settled.set()
         with self._live.lock:
-            turn, operation.turn = operation.turn, None
-            operation.token = None
+            carrier = operation.carrier
+            operation.turn = operation.carrier = None
         self._live.remove(operation)
-        if turn is not None:
-            turn.cancel()
+        if carrier is not None:
+            carrier.cancel()
         operation.claim()
         operation.end(None, again(error))
 
@@ -202,33 +202,33 @@ class Requests:
             what the keyed executor does.
         """
         entry = operation.entry
-        token = operation.token = object()
-        turn = self._keyed.enqueue(
+        turn = operation.turn = Turn(operation)
+        carrier = self._keyed.enqueue(
             entry.container,
-            functools.partial(self._runner.run, operation, token),
+            functools.partial(self._runner.run, turn),
             mode=entry.mode,
         )
         with self._live.lock:
-            if operation.token is token:
-                operation.turn = turn
-        turn.add_done_callback(
-            functools.partial(self._turn_ended, operation, token)
-        )
+            if operation.turn is turn:
+                operation.carrier = carrier
+        carrier.add_done_callback(functools.partial(self._turn_ended, turn))
 
     def _turn_ended(
-        self,
-        operation: Operation,
-        token: object,
-        turn: concurrent.futures.Future[Any],
+        self, turn: Turn, carrier: concurrent.futures.Future[Any]
     ) -> None:
         """If the executor gave it up, it is left to the next recovery."""
         why = "its turn was cancelled"
-        if not turn.cancelled():
-            error = turn.exception()
+        if not carrier.cancelled():
+            error = carrier.exception()
             if error is None:
                 return
             why = as_reason(str(error))
-        if operation.token is token and not operation.future.done():
+        operation = getattr(turn, "operation", None)
+        if (
+            operation is not None
+            and operation.turn is turn
+            and not operation.future.done()
+        ):
             operation.claim()
             self._runner.defer(operation, why)
 

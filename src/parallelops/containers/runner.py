@@ -34,7 +34,7 @@ from parallelops.containers.writer import in_words
 
 if TYPE_CHECKING:
     from parallelops.containers.handlers import Handlers
-    from parallelops.containers.live import Live, Operation
+    from parallelops.containers.live import Live, Operation, Turn
     from parallelops.containers.operation import Entry
     from parallelops.containers.writer import Writer
     from parallelops.runtime import Runtime
@@ -114,56 +114,80 @@ class Runner:
 
     # -- its turn
 
-    def run(self, operation: Operation, token: object) -> None:
-        """Do it, if that turn of it is one.
+    # The frames of a failure lead back to those from here to the handler,
+    # which are not to lead to the operation: it leads to the failure.
+
+    def run(self, turn: Turn) -> None:
+        """Do an operation, if that turn of it is one.
 
         Nothing comes out but what is no Exception, as a KeyboardInterrupt;
         the future has the rest.
         """
-        if not self._live.may_begin(operation, token):
+        operation = turn.operation
+        mine = self._live.may_begin(operation, turn) and self._claim(operation)
+        del operation
+        if not mine:
             return
+        error = None
+        try:
+            if self._begin(turn.operation):
+                error = self._do(turn)
+        finally:
+            self._live.remove(turn.operation)
+            del turn.operation
+        if error is not None and not isinstance(error, Exception):
+            raise error
+
+    def _do(self, turn: Turn) -> BaseException | None:
+        """Call the handler and write what came of it; what it raised."""
+        result, error = self._call(turn)
+        self._conclude(turn.operation, result, error)
+        return error
+
+    def _call(self, turn: Turn) -> tuple[Any, BaseException | None]:
+        ident = self._runtime.ident()
+        outer = waiting.enter(ident, turn.operation.future)
+        try:
+            call = self.call_of(turn.operation.entry)
+            return self._handlers.of(call.action).call(call), None
+        except BaseException as error:  # noqa: BLE001 - it is told
+            return None, error
+        finally:
+            waiting.leave(ident, outer)
+
+    def _claim(self, operation: Operation) -> bool:
+        """Whether it is durable, and ours to do."""
         try:
             self.accept(operation)
         except Exception:  # noqa: BLE001 - who submits it is told
-            return
-        if not operation.claim():
-            if operation.future.cancelled():
-                # What comes after it begins only when that is durable.
-                self.cancelled(operation)
-            return
-        interrupt = None
-        try:
-            error = self._begin_and_do(operation)
-            if not isinstance(error, Exception):
-                interrupt = error
-        finally:
-            self._live.remove(operation)
-        if interrupt is not None:
-            raise interrupt
+            return False
+        if operation.claim():
+            return True
+        if operation.future.cancelled():
+            # What comes after it begins only when that is durable.
+            self.cancelled(operation)
+        return False
 
-    def _begin_and_do(self, operation: Operation) -> BaseException | None:
+    def _begin(self, operation: Operation) -> bool:
+        """Write that it runs; False if it does not come to that."""
         entry = operation.entry
         if entry.scope not in self._live.leases:
             self.defer(operation, "its container has another owner now")
-            return None
+            return False
         if entry.state is State.UNKNOWN:
             if not self._reconcile(operation):
-                return None
+                return False
             entry = operation.entry
         now = self._runtime.time()
         if entry.expires_at is not None and now > entry.expires_at:
             self._cancel(operation, "expired")
-            return None
-        if (
-            self._writer.write(operation, entry.to(State.RUNNING, now))
-            is not None
-        ):
-            return None
-        return self._do(operation)
+            return False
+        running = entry.to(State.RUNNING, now)
+        return self._writer.write(operation, running) is None
 
-    def _do(self, operation: Operation) -> BaseException | None:
-        """Call the handler and write what came of it; what it raised."""
-        result, error = self._call(operation)
+    def _conclude(
+        self, operation: Operation, result: object, error: BaseException | None
+    ) -> None:
         now = self._runtime.time()
         entry = operation.entry
         if error is None:
@@ -181,21 +205,6 @@ class Runner:
             self._live.hold(entry, after.reason)
             if self._writer.write(operation, after) is None:
                 self._writer.unknown(operation, error)
-        return error
-
-    def _call(self, operation: Operation) -> tuple[Any, BaseException | None]:
-        handler = self._handlers.of(operation.entry.action)
-        call = self.call_of(operation.entry)
-        ident = self._runtime.ident()
-        outer = waiting.enter(ident, operation.future)
-        try:
-            return handler.call(call), None
-        except BaseException as error:  # noqa: BLE001 - it is told
-            # Our own frame holds the operation, which is to hold the error.
-            frames = error.__traceback__
-            return None, error.with_traceback(frames and frames.tb_next)
-        finally:
-            waiting.leave(ident, outer)
 
     def call_of(self, entry: Entry) -> Call:
         """What its handler is called with."""
