@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parallelops.containers import (
@@ -92,6 +92,7 @@ def test_an_id_is_taken_once(journal):
     assert journal.accept(lease, entry("a", "other")) == ended
 
 
+@settings(deadline=None)
 @given(st.sampled_from(State), st.sampled_from(State))
 def test_only_the_transitions_are_possible(tmp_path_factory, old, new):
     """Each is in the table, or an error that writes nothing."""

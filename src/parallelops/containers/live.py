@@ -276,8 +276,10 @@ class Live:
             )
 
     def hold(self, entry: Entry, reason: str) -> None:
-        """Let nothing of its container begin."""
+        """Let nothing of its container begin; the operation itself is in
+        the hands of whoever settles it."""
         with self.lock:
+            self.operations.pop(entry.id, None)
             holds = self.holds.setdefault(entry.container, {})
             holds[entry.id] = reason
 

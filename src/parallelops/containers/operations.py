@@ -129,6 +129,7 @@ class ContainerOperations:
             journal,
             known,
             self._runner,
+            self._writer,
             self._keyed,
             scope_of=scope_of or _one_scope,
             max_blocking=max_blocking,
@@ -139,6 +140,7 @@ class ContainerOperations:
             journal,
             known,
             self._runner,
+            self._writer,
             executor,
             self._requests.enqueue,
         )
@@ -312,7 +314,6 @@ class ContainerOperations:
                 operation_id,
                 State(state),
                 as_reason(reason) or "settled by an operator",
-                self._writer.lease,
             )
 
     def release(self, container: str) -> None:
@@ -373,7 +374,7 @@ class ContainerOperations:
         """
         self._closed = True
         if cancel_futures:
-            self._recovery.put_off(None, "this process ends")
+            self._writer.put_off(None, "this process ends")
         self._keyed.shutdown(wait=wait, timeout=timeout)
         if not wait or self._keyed.is_inside():
             return

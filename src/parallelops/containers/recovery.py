@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from parallelops.containers.live import Live
     from parallelops.containers.operation import Entry
     from parallelops.containers.runner import Runner
+    from parallelops.containers.writer import Writer
     from parallelops.executor import Executor
 
 __all__ = ["Recovery", "RecoveryReport"]
@@ -59,6 +60,7 @@ class Recovery:
         journal: where they are.
         handlers: what does them.
         runner: takes them from state to state.
+        writer: writes their states.
         executor: whose time it is, and who waits.
         enqueue: puts one in the line of its container.
     """
@@ -69,6 +71,7 @@ class Recovery:
         journal: Journal,
         handlers: Handlers,
         runner: Runner,
+        writer: Writer,
         executor: Executor,
         enqueue: Callable[[Operation], object],
     ) -> None:
@@ -76,6 +79,7 @@ class Recovery:
         self._journal = journal
         self._handlers = handlers
         self._runner = runner
+        self._writer = writer
         self._executor = executor
         self._runtime = executor.runtime
         self._enqueue = enqueue
@@ -146,8 +150,10 @@ class Recovery:
             found[what].append(entry.id)
             if what == "unknown":
                 self._hold(entry)
-            elif what == "repeated":
-                again.append(self._accepted(entry))
+            elif what == "repeated" and entry.state is State.UNKNOWN:
+                again.append(
+                    entry.to(State.ACCEPTED, 0.0, reason="to be done again")
+                )
             if what != "unknown" or entry.state is State.ACCEPTED:
                 ready.append(entry)
         if again:
@@ -171,11 +177,6 @@ class Recovery:
         if entry.recovery == "reconcile" and handler.reconcile is not None:
             return "reconciling"
         return "unknown"
-
-    def _accepted(self, entry: Entry) -> Entry:
-        if entry.state is State.ACCEPTED:
-            return entry
-        return entry.to(State.ACCEPTED, 0.0, reason="to be done again")
 
     def _hold(self, entry: Entry) -> None:
         reason = "nobody can tell what became of it"
@@ -218,7 +219,7 @@ class Recovery:
     # -- settling
 
     def resolve(
-        self, operation_id: str, state: State, reason: str, lease_of: Any
+        self, operation_id: str, state: State, reason: str
     ) -> Operation:
         """Settle what nobody else can, and let its container go on."""
         entry = self._journal.find(operation_id)
@@ -230,7 +231,7 @@ class Recovery:
                 f"operation {operation_id} is {entry.state}, and nothing "
                 "waits for it to be settled"
             )
-        lease = lease_of(entry)
+        lease = self._writer.lease(entry)
         now = self._runtime.time()
         steps = [State.UNKNOWN, state]
         if entry.state is State.UNKNOWN:
@@ -242,17 +243,9 @@ class Recovery:
         for step in steps:
             after = entry.to(step, now, reason=reason)
             (entry,) = self._journal.advance(lease, after)
-        operation = self._live.operations.get(operation_id)
-        if entry.state is State.ACCEPTED:
-            operation = operation or self._revive(entry)
-            operation.becomes(entry)
-        elif operation is not None:
-            operation.becomes(entry)
-            self._live.remove(operation)
-            operation.claim()
-            operation.end(*outcome_of(entry))
-        else:
-            operation = self._revive(entry)
+        operation = self._revive(entry)
+        operation.becomes(entry)
+        if entry.state is not State.ACCEPTED:
             self._live.remove(operation)
             operation.claim()
             operation.end(*outcome_of(entry))
@@ -273,13 +266,6 @@ class Recovery:
 
     # -- giving away
 
-    def put_off(self, scope: str | None, reason: str) -> None:
-        """End here what has not begun; the journal keeps it."""
-        for operation in reversed(self._live.of(scope=scope)):
-            if operation.settled.is_set() and operation.future.revoke():
-                operation.turn = None
-                self._runner.defer(operation, reason)
-
     def give(self, scope: str, timeout: float | None, force: bool) -> None:
         """Give a scope back: quarantine, drain, raise the epoch."""
         with self._live.lock:
@@ -287,7 +273,7 @@ class Recovery:
             lease = self._live.leases.get(scope)
         if lease is None:
             return
-        self.put_off(scope, "its container goes to another owner")
+        self._writer.put_off(scope, "its container goes to another owner")
         running = [
             operation.future for operation in self._live.of(scope=scope)
         ]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from parallelops.containers.journal import Journal
     from parallelops.containers.live import Live
     from parallelops.containers.runner import Runner
+    from parallelops.containers.writer import Writer
     from parallelops.keyed import KeyedExecutor
 
 __all__ = ["Requests"]
@@ -41,6 +42,7 @@ class Requests:
         journal: where they are.
         handlers: what does them.
         runner: takes them from state to state.
+        writer: writes their states.
         keyed: keeps the order.
         scope_of: the scope of a container.
         max_blocking: how many blocking ones are done at once.
@@ -56,6 +58,7 @@ class Requests:
         journal: Journal,
         handlers: Handlers,
         runner: Runner,
+        writer: Writer,
         keyed: KeyedExecutor,
         *,
         scope_of: Callable[[str], str],
@@ -70,6 +73,7 @@ class Requests:
         self._journal = journal
         self._handlers = handlers
         self._runner = runner
+        self._writer = writer
         self._keyed = keyed
         self._runtime = keyed.runtime
         self._scope_of = scope_of
@@ -230,7 +234,7 @@ class Requests:
             and not operation.future.done()
         ):
             operation.claim()
-            self._runner.defer(operation, why)
+            self._writer.defer(operation, why)
 
     def _do_here(self, handler: Handler, entry: Entry) -> Operation:
         try:

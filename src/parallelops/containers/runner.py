@@ -18,7 +18,6 @@ from parallelops import waiting
 from parallelops.containers.errors import (
     InvalidOperation,
     OperationCancelled,
-    OperationDeferred,
     OperationUnknown,
 )
 from parallelops.containers.groupcommit import again
@@ -172,7 +171,9 @@ class Runner:
         """Write that it runs; False if it does not come to that."""
         entry = operation.entry
         if entry.scope not in self._live.leases:
-            self.defer(operation, "its container has another owner now")
+            self._writer.defer(
+                operation, "its container has another owner now"
+            )
             return False
         if entry.state is State.UNKNOWN:
             if not self._reconcile(operation):
@@ -202,7 +203,6 @@ class Runner:
             self._fail(operation, entry.to(State.FAILED, now), error)
         else:
             after = entry.to(State.UNKNOWN, now, reason=in_words(error))
-            self._live.hold(entry, after.reason)
             if self._writer.write(operation, after) is None:
                 self._writer.unknown(operation, error)
 
@@ -240,10 +240,9 @@ class Runner:
             )
             for other in dependents.values()
         ]
-        if after.mode != "bypass" and self._on_error == "quarantine":
-            self._live.hold(after, f"it failed: {after.reason}")
-        written = self._writer.write(operation, after, also, dependents)
-        if written is None:
+        if self._writer.write(operation, after, also, dependents) is None:
+            if after.mode != "bypass" and self._on_error == "quarantine":
+                self._live.hold(after, f"it failed: {after.reason}")
             self._live.count("failed")
             operation.end(None, error, said=False)
 
@@ -278,7 +277,6 @@ class Runner:
                 verdict, self._runtime.time(), reason="by its engine"
             )
         except Exception as error:  # noqa: BLE001 - it is told
-            self._live.hold(entry, f"its engine can't tell: {in_words(error)}")
             self._writer.unknown(operation, error)
             return False
         if self._writer.write(operation, after) is not None:
@@ -309,9 +307,3 @@ class Runner:
         if self._writer.write(operation, after) is None:
             self._live.count("cancelled")
             operation.end(None, OperationCancelled(entry.id, reason))
-
-    def defer(self, operation: Operation, reason: str) -> None:
-        """Leave it to the next recovery."""
-        self._live.remove(operation)
-        self._live.count("deferred")
-        operation.end(None, OperationDeferred(operation.id, reason))

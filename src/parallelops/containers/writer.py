@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from parallelops.containers.errors import Fenced, NotOwned, OperationUnknown
+from parallelops.containers.errors import (
+    Fenced,
+    NotOwned,
+    OperationDeferred,
+    OperationUnknown,
+)
 from parallelops.containers.groupcommit import again
 from parallelops.containers.live import outcome_of
 from parallelops.containers.operation import State, as_reason
@@ -102,23 +107,25 @@ class Writer:
         self, operation: Operation, after: Entry, error: BaseException
     ) -> None:
         entry = operation.entry
-        if isinstance(error, Fenced):
-            self._lose(entry.scope, error)
         begun = entry.state is State.RUNNING
         reason = (
             f"it was to become {after.state}, and the journal could not be "
             f"written: {as_reason(str(error))}"
         )
-        self._live.hold(entry, reason)
-        _log.error(
-            "operation %s (%s of container %s) is %s and its container "
-            "quarantined: %s",
-            entry.id,
-            entry.action,
-            entry.container,
-            "unknown" if begun else "put off",
-            reason,
-        )
+        if isinstance(error, Fenced):
+            self._live.remove(operation)
+            self._lose(entry.scope, error)
+        else:
+            self._live.hold(entry, reason)
+            _log.error(
+                "operation %s (%s of container %s) is %s and its container "
+                "quarantined: %s",
+                entry.id,
+                entry.action,
+                entry.container,
+                "unknown" if begun else "put off",
+                reason,
+            )
         if begun:
             self._live.count("unknown")
             failure: BaseException = OperationUnknown(
@@ -137,10 +144,27 @@ class Writer:
             del self._live.leases[scope]
             self._live.open.discard(scope)
         _log.warning("%s", error)
+        self.put_off(scope, "its container has another owner now")
+
+    # -- leaving it to others
+
+    def defer(self, operation: Operation, reason: str) -> None:
+        """It did not begin; leave it to the next recovery."""
+        self._live.remove(operation)
+        self._live.count("deferred")
+        operation.end(None, OperationDeferred(operation.id, reason))
+
+    def put_off(self, scope: str | None, reason: str) -> None:
+        """The same for all of a scope that have not begun."""
+        for operation in reversed(self._live.of(scope=scope)):
+            if operation.settled.is_set() and operation.future.revoke():
+                operation.turn = None
+                self.defer(operation, reason)
 
     def unknown(self, operation: Operation, error: BaseException) -> None:
         """Nobody knows what became of it; say so, and where it is needed."""
         entry = operation.entry
+        self._live.hold(entry, f"nobody can tell: {in_words(error)}")
         self._live.count("unknown")
         _log.error(
             "what became of operation %s (%s of container %s) is not known, "
