@@ -189,10 +189,6 @@ class Future(concurrent.futures.Future[T]):
                 return
         self._call_back(fn)
 
-    def is_owned_by(self, owner: Owner) -> bool:
-        """Was it made by ``owner``?"""
-        return self._owner is owner
-
     # -- ending it
 
     def run(self) -> bool | None:

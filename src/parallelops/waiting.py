@@ -296,12 +296,17 @@ def _none(_: AnyFuture[Any]) -> tuple[()]:
     return ()
 
 
-def running_here(ident: int) -> Iterator[Future[Any]]:
-    """What a thread runs beside a worker's own task, the innermost first."""
+def running_here(ident: int, owner: Owner) -> Iterator[Future[Any]]:
+    """Those of ``owner``'s tasks that a thread is in, the innermost first."""
+    tasks: list[Future[Any]] = []
     link = _inner.get(ident)
     while link is not None:
         future, link = link
-        yield future
+        tasks.append(future)
+    party = _parties.get(ident)
+    if party is not None and party.task is not None:
+        tasks.append(party.task)
+    return (task for task in tasks if getattr(task, "_owner", None) is owner)
 
 
 def _runner(future: AnyFuture[Any]) -> Party | None:

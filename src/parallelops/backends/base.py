@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from parallelops.events import Observer
-    from parallelops.intake import Call, Intake
+    from parallelops.intake import Book, Call, Intake
     from parallelops.runtime import Runtime
 
 __all__ = ["PoolExecutor"]
@@ -115,8 +115,9 @@ class PoolExecutor(Executor):
                 raise
         return future
 
-    def intake(self) -> Intake:
-        return PoolIntake(self, self._pool, self._bind)
+    def intake(self, book: Book) -> Intake:
+        bind = None if self._pool.wrap is None else self._bind
+        return PoolIntake(self, self._pool, book, bind)
 
     def _bind(
         self,
