@@ -99,7 +99,10 @@ class PoolIntake(Intake):
         try:
             pool.ready.append(ticket)
             if pool.idle:
-                pool.wake_or_hire()
+                try:
+                    pool.wake()
+                except IndexError:
+                    pool.hire()
             elif pool.seats.left:
                 pool.hire()
             # Look only now: workers empty the queue after they see this. One
