@@ -106,8 +106,8 @@ class PoolIntake(Intake):
             elif pool.seats.left:
                 pool.hire()
             # Look only now: workers empty the queue after they see this. One
-            # of them will look at it once more.
-            if pool.closed and not self.inside():
+            # of them that is to go on looks at it once more.
+            if pool.closed and self._worker() not in pool.workers:
                 return self._take_back(ticket, pool.refuse())
         except BaseException as error:
             return self._take_back(ticket, error)
@@ -127,8 +127,13 @@ class PoolIntake(Intake):
         return self._pool.refuse()
 
     def inside(self) -> bool:
+        return self._worker() is not None
+
+    def _worker(self) -> Worker | None:
         party = waiting.party_of(self._pool.runtime)
-        return isinstance(party, Worker) and party.pool is self._pool
+        if isinstance(party, Worker) and party.pool is self._pool:
+            return party
+        return None
 
     def idle(self) -> bool:
         return bool(self._pool.idle)

@@ -158,7 +158,11 @@ class Turns(Ledger):
         """See :class:`~parallelops.intake.Book`."""
         if self.intake.queues:
             operation = self._next()
-            return operation is not None and self.perform(operation)
+            party = waiting.party_of(self.runtime)
+            if party is not None:
+                # It may be another one than the ticket that was taken.
+                party.task = operation
+            return operation is not None and self.perform(operation, own=True)
         ident = self.runtime.ident()
         if ident in self._bringing:
             # Brought to ourselves: we do it when we come to that.
@@ -229,7 +233,7 @@ class Turns(Ledger):
         """It has begun: run it.
 
         Args:
-            own: whether it is what a worker took from its queue.
+            own: whether it is the calling worker's task.
 
         Returns:
             True if KeyboardInterrupt ended it.
@@ -264,6 +268,7 @@ class Turns(Ledger):
                         after = self.pass_on(operation)
                         plain = after is not operation
                     if plain:
+                        self.room.append(0)
                         if succeeded:
                             self.succeeded += 1
                         else:
@@ -275,7 +280,6 @@ class Turns(Ledger):
                     self._changing = False
         if not plain:
             return self.change(self.end, operation, succeeded)[1]
-        self.room.append(0)
         # Look only now: who waits says so first.
         if self.drains or self.blocked or self._put_off:
             owed += self.change(self.tell_waiting, operation)[1]
