@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from parallelops.events import Observer
+    from parallelops.intake import Book
     from parallelops.runtime import Runtime
 
 __all__ = ["Executor", "OnSaturation", "Policy", "Stats", "Traits"]
@@ -167,13 +168,16 @@ class Executor(concurrent.futures.Executor, abc.ABC):
         """
         raise NotImplementedError(f"{self.name} cannot be resized")
 
-    def intake(self) -> Intake:
+    def intake(self, book: Book) -> Intake:
         """The way in for those who order their work themselves.
 
         It is built on :meth:`submit`; a backend that has a shorter way may
         override it.
+
+        Args:
+            book: what a worker is to serve.
         """
-        return Intake(self)
+        return Intake(self, book)
 
     @classmethod
     def prepare_process(cls) -> None:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Owner",
     "Party",
-    "Signal",
-    "Watchers",
     "descend",
     "enter",
     "for_futures",
@@ -88,47 +86,6 @@ class Owner(Protocol):
     def starters(self) -> Collection[Party] | None:
         """The parties of which one must be free before a queued future can
         begin; None when one is."""
-
-
-class Watchers:
-    """What waits for one future, and what it is to call back.
-
-    Attributes:
-        lock: guards the others. Each future has its own, as the standard
-            ``wait`` takes those of all it is given, of whatever owners.
-        guard: the lock that the owner had then; see :class:`Owner`.
-        told: whether they know that the future is done.
-    """
-
-    __slots__ = ("callbacks", "guard", "lock", "told", "waiters")
-
-    def __init__(self, owner: Owner) -> None:
-        self.lock = owner.runtime.rlock()
-        self.guard = owner.lock
-        self.told = False
-        self.waiters: list[Any] = []
-        self.callbacks: list[Callable[[Any], object]] = []
-
-
-class Signal:
-    """Wakes one thread when one future is done; and is a waiter as the
-    standard library's futures know them.
-
-    Attributes:
-        permit: what the thread waits for.
-    """
-
-    __slots__ = ("permit",)
-
-    def __init__(self, permit: Lock) -> None:
-        self.permit = permit
-        permit.acquire()
-
-    def add_result(self, future: AnyFuture[Any]) -> None:
-        """Wake it."""
-        self.permit.release()
-
-    add_exception = add_cancelled = add_result
 
 
 # Both by the identity of the thread, and written by that thread alone.
@@ -296,12 +253,17 @@ def _none(_: AnyFuture[Any]) -> tuple[()]:
     return ()
 
 
-def running_here(ident: int) -> Iterator[Future[Any]]:
-    """What a thread runs beside a worker's own task, the innermost first."""
+def running_here(ident: int, owner: Owner) -> Iterator[Future[Any]]:
+    """Those of ``owner``'s tasks that a thread is in, the innermost first."""
+    tasks: list[Future[Any]] = []
     link = _inner.get(ident)
     while link is not None:
         future, link = link
-        yield future
+        tasks.append(future)
+    party = _parties.get(ident)
+    if party is not None and party.task is not None:
+        tasks.append(party.task)
+    return (task for task in tasks if getattr(task, "_owner", None) is owner)
 
 
 def _runner(future: AnyFuture[Any]) -> Party | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from parallelops.events import Observer
-    from parallelops.intake import Call, Intake
+    from parallelops.intake import Book, Call, Intake
     from parallelops.runtime import Runtime
 
 __all__ = ["PoolExecutor"]
@@ -103,7 +103,10 @@ class PoolExecutor(Executor):
         try:
             pool.ready.append(future)
             if pool.idle:
-                pool.wake_or_hire()
+                try:
+                    pool.wake()
+                except IndexError:
+                    pool.hire()
             elif pool.seats.left:
                 pool.hire()
             # Look only now: workers empty the queue after they see this.
@@ -115,8 +118,9 @@ class PoolExecutor(Executor):
                 raise
         return future
 
-    def intake(self) -> Intake:
-        return PoolIntake(self, self._pool, self._bind)
+    def intake(self, book: Book) -> Intake:
+        bind = None if self._pool.wrap is None else self._bind
+        return PoolIntake(self, self._pool, book, bind)
 
     def _bind(
         self,

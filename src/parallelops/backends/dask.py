@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from parallelops import waiting
 from parallelops.backends.base import PoolExecutor
+from parallelops.backends.intake import PoolIntake
 from parallelops.backends.worker import Worker
 from parallelops.errors import (
     ExecutorBroken,
@@ -23,7 +24,7 @@ from parallelops.errors import (
     TaskLost,
 )
 from parallelops.executor import Traits
-from parallelops.futures import describe
+from parallelops.naming import describe
 from parallelops.runtime import ThreadRuntime
 
 try:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from parallelops.backends.options import Wrap
     from parallelops.backends.pool import Pool
     from parallelops.futures import Future
-    from parallelops.intake import Call
+    from parallelops.intake import Book, Call, Intake
 
 __all__ = ["DaskExecutor"]
 
@@ -144,6 +145,9 @@ class DaskExecutor(PoolExecutor):
             NotPicklable: the function or an argument cannot be pickled.
         """
         return super().submit(self._errand(fn, args, kwargs))
+
+    def intake(self, book: Book) -> Intake:
+        return PoolIntake(self, self._pool, book, self._bind)
 
     def _bind(
         self,

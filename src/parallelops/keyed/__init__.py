@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from parallelops.keyed.executor import KeyedExecutor, KeyedStats
+from parallelops.keyed.executor import KeyedExecutor
+from parallelops.keyed.stats import KeyedStats
 
 __all__ = ["KeyedExecutor", "KeyedStats"]

@@ -3,78 +3,31 @@
 from __future__ import annotations
 
 import contextvars
-import dataclasses
 import itertools
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from parallelops import waiting
-from parallelops.errors import (
-    DeadlockError,
-    ExecutorSaturated,
-    ShutdownTimeout,
-)
-from parallelops.executor import POLICIES, Policy
-from parallelops.keyed.operation import ENDED, MODES, RUNNING, Operation
+from parallelops.errors import ShutdownTimeout
+from parallelops.keyed.entrance import Entrance, OnFull
+from parallelops.keyed.operation import MODES, RUNNING, Operation
+from parallelops.keyed.stats import KeyedStats, stats_of
 from parallelops.keyed.strand import Strand
 from parallelops.keyed.turns import Turns
-from parallelops.keyed.waits import Blocked, Drain, View, acquire, locked
+from parallelops.keyed.waits import Drain, View, acquire
 
 if TYPE_CHECKING:
     from parallelops.executor import Executor
     from parallelops.futures import Future
     from parallelops.keyed.operation import Mode
 
-__all__ = ["KeyedExecutor", "KeyedStats", "OnFull"]
+__all__ = ["KeyedExecutor"]
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
 _copy_context = contextvars.copy_context
 _numbers = itertools.count()
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class KeyedStats:
-    """One look at a keyed executor; exact when nothing is going on.
-
-    Attributes:
-        keys: how many have an operation that has not ended.
-        pending: operations that have not ended.
-        running: of those, the ones that have begun.
-        quarantined: keys in quarantine.
-        succeeded: operations that returned.
-        failed: those that raised.
-        cancelled: those that were cancelled before they began.
-        expired: those whose turn came too late.
-        superseded: those that gave way to a later one.
-        refused: those that the executor refused.
-        deduplicated: submits that were given the future of another.
-        blocked: submits that had to wait for room.
-        rejected: submits that were refused for want of room.
-        caller_runs: submits whose operation the caller ran.
-    """
-
-    keys: int
-    pending: int
-    running: int
-    quarantined: int
-    succeeded: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    expired: int = 0
-    superseded: int = 0
-    refused: int = 0
-    deduplicated: int = 0
-    blocked: int = 0
-    rejected: int = 0
-    caller_runs: int = 0
-
-
-# What to do with a submit that finds no room: a policy, or a callable that
-# chooses one for this submit (or raises, and then that is what submit
-# raises). It is called without a lock held.
-OnFull = Policy | Callable[[KeyedStats], Policy]
 
 
 class KeyedExecutor:
@@ -118,24 +71,16 @@ class KeyedExecutor:
         ):
             if number < 1:
                 raise ValueError(f"{bound} must be greater than 0")
-        if on_full not in POLICIES and not callable(on_full):
-            raise ValueError(
-                f"on_full must be one of {', '.join(POLICIES)} or a "
-                f"callable, not {on_full!r}"
-            )
         self.executor = executor
         self.runtime = executor.runtime
         self.name = name or f"keyed-{next(_numbers)}"
         self.max_pending_per_key = max_pending_per_key
-        self._on_full = on_full
-        self._intake = executor.intake()
         self._turns = Turns(
-            self.name,
-            self.runtime,
-            self._intake,
-            max_pending,
-            max_pending_per_key,
+            self.name, executor, max_pending, max_pending_per_key
         )
+        self._entrance = Entrance(self._turns, on_full)
+        self._bind = self._turns.intake.bind
+        self._watch = self._turns.intake.watch if executor.observers else None
 
     # -- submitting
 
@@ -159,9 +104,30 @@ class KeyedExecutor:
             ExecutorShutdown: this was shut down, or the executor was.
             others: whatever the executor's submit raises.
         """
-        return self._enter(
-            self._operation(key, fn, args, kwargs), key is not None
+        turns = self._turns
+        if self._bind is not None:
+            fn, args, kwargs = self._bind(fn, args, kwargs)  # type: ignore[assignment]
+        operation: Operation[T] = Operation(
+            turns,
+            [(fn, args, kwargs or None, _copy_context())],
+            key,
+            next(turns.arrivals),
         )
+        if self._watch is not None:
+            self._watch(operation)
+        if key is None:
+            operation.ordered = False
+            return self._entrance.enter(operation)
+        try:
+            turns.room.pop()
+        except IndexError:
+            return self._entrance.enter(operation)
+        if turns.entries.setdefault(key, operation) is not operation:
+            if turns.append(operation):
+                return operation
+            return self._entrance.enter(operation, has_room=True)
+        turns.start(operation)  # its key was idle: it has its turn
+        return operation
 
     def enqueue(
         self,
@@ -216,11 +182,12 @@ class KeyedExecutor:
         if time_to_live is not None:
             end = self.runtime.monotonic() + time_to_live
             deadline = end if deadline is None else min(end, deadline)
-        operation: Operation[T] = self._operation(key, call, (), {})
+        operation = self._operation(key, call, (), {})
+        operation.ordered = ordered
         operation.shared = mode == "shared"
         operation.deadline = deadline
         operation.tag = tag
-        return self._enter(operation, ordered, rule)
+        return self._entrance.enter(operation, rule)
 
     def _operation(
         self,
@@ -230,141 +197,17 @@ class KeyedExecutor:
         kwargs: dict[str, Any],
     ) -> Operation[T]:
         hash(key)  # or it would fail where it is too late
-        fn, args, kwargs = self._intake.bind(fn, args, kwargs)
+        if self._bind is not None:
+            fn, args, kwargs = self._bind(fn, args, kwargs)
         operation: Operation[T] = Operation(
-            self._turns, [(fn, args, kwargs or None, _copy_context())], key
+            self._turns,
+            [(fn, args, kwargs or None, _copy_context())],
+            key,
+            next(self._turns.arrivals),
         )
-        self._intake.watch(operation)
+        if self._watch is not None:
+            self._watch(operation)
         return operation
-
-    def _enter(
-        self, operation: Operation[T], ordered: bool, rule: str = ""
-    ) -> Operation[T]:
-        turns = self._turns
-        try:
-            answer, owed = turns.change(turns.accept, operation, ordered, rule)
-            if isinstance(answer, ExecutorSaturated):
-                turns.bring(owed)
-                return self._overflow(answer, operation, ordered, rule)
-            return self._entered(operation, answer, owed)
-        except BaseException:
-            operation.revoke()
-            raise
-
-    def _entered(
-        self, operation: Operation[T], answer: Any, owed: int
-    ) -> Operation[T]:
-        if answer is None:
-            self._turns.bring_for(operation, owed)
-            return operation
-        self._turns.bring(owed)
-        if isinstance(answer, Operation):
-            operation.revoke()
-            return answer
-        if isinstance(answer, Exception):
-            raise answer
-        return operation  # put off; it will be accepted, or told
-
-    # -- without room
-
-    def _overflow(
-        self,
-        error: ExecutorSaturated,
-        operation: Operation[T],
-        ordered: bool,
-        rule: str,
-    ) -> Operation[T]:
-        turns = self._turns
-        policy = self._policy()
-        if policy == "caller_runs" and turns.inside():
-            policy = "reject"
-        if (
-            policy == "block"
-            and not self._intake.knows_its_threads
-            and turns.inside()
-        ):
-            policy = "reject"  # nobody could tell whether it would hang
-        turns.do(turns.count, policy)
-        if policy == "reject":
-            raise error
-        if policy == "block":
-            return self._wait_for_room(error, operation, ordered, rule)
-        return self._run_here(operation, ordered, rule)
-
-    def _policy(self) -> Policy:
-        policy = self._on_full
-        if callable(policy):
-            policy = policy(self.stats())
-        if policy not in POLICIES:
-            raise ValueError(
-                f"on_full gave {policy!r}; it is to be one of "
-                f"{', '.join(POLICIES)}"
-            )
-        return policy
-
-    def _wait_for_room(
-        self,
-        error: ExecutorSaturated,
-        operation: Operation[T],
-        ordered: bool,
-        rule: str,
-    ) -> Operation[T]:
-        turns = self._turns
-        key = operation.key if ordered else None
-        movers = View(lambda: turns.movers(key))
-        blocked = Blocked(key, self.runtime)
-        again = False
-        try:
-            while True:
-                turns.do(turns.join, blocked, again)
-                try:
-                    acquire(
-                        blocked.permit,
-                        turns,
-                        movers,
-                        lambda ended: bool(ended) or not len(movers),
-                    )
-                except DeadlockError as deadlock:
-                    turns.do(turns.count, "reject")
-                    raise error from deadlock
-                answer, owed = turns.change(
-                    turns.accept, operation, ordered, rule
-                )
-                if not isinstance(answer, ExecutorSaturated):
-                    return self._entered(operation, answer, owed)
-                turns.bring(owed)
-                again = True
-        finally:
-            turns.do(turns.part, blocked)
-
-    def _run_here(
-        self, operation: Operation[T], ordered: bool, rule: str
-    ) -> Operation[T]:
-        turns = self._turns
-        permit = operation.permit = locked(self.runtime)
-        answer, owed = turns.change(
-            turns.accept, operation, ordered, rule, False
-        )
-        if answer is not None:
-            return self._entered(operation, answer, owed)
-        turns.bring(owed)
-        while True:
-            try:
-                acquire(permit, turns, (operation,), bool)
-            except BaseException:
-                turns.do(turns.drop, operation, None, "cancelled")
-                raise
-            if turns.do(turns.take_this, operation):
-                break
-            if operation.state == ENDED:
-                return operation
-        try:
-            if turns.perform(operation):
-                operation.result()  # Ctrl-C is the caller's as well
-            return operation
-        finally:
-            # A failure's frames lead back to this one.
-            del operation
 
     # -- what is there
 
@@ -380,48 +223,17 @@ class KeyedExecutor:
     def pending(self, key: Hashable) -> int:
         """How many operations of a key wait or run, bypassing ones not
         counted."""
-        line = self._turns.lines.get(key)
-        return 0 if line is None else len(line)
+        return self._turns.number(key)
 
     def load(self, key: Hashable) -> tuple[int, int]:
         """How many operations of a key run, and how many wait."""
-        line = self._turns.lines.get(key)
-        if line is None:
-            return 0, 0
-        running = sum(op.state == RUNNING for op in list(line.active))
-        return running, len(line) - running
+        operations = self._turns.of(key)
+        running = sum(op.state == RUNNING for op in operations)
+        return running, len(operations) - running
 
     def stats(self) -> KeyedStats:
         """One look at what is going on."""
-        turns = self._turns
-        with turns.lock:
-            counts = turns.counts.copy()
-            active = [
-                op for line in turns.lines.values() for op in line.active
-            ]
-            return KeyedStats(
-                keys=len(turns.lines),
-                pending=turns.pending,
-                running=sum(
-                    op.state == RUNNING for op in (*active, *turns.loose)
-                ),
-                quarantined=len(turns.held),
-                blocked=counts["block"],
-                rejected=counts["reject"],
-                **{
-                    name: counts[name]
-                    for name in (
-                        "succeeded",
-                        "failed",
-                        "cancelled",
-                        "expired",
-                        "superseded",
-                        "refused",
-                        "deduplicated",
-                        "caller_runs",
-                    )
-                },
-            )
+        return stats_of(self._turns)
 
     def cancel_pending(self, key: Hashable = None) -> int:
         """Cancel what has not begun, of one key or of all.
@@ -429,19 +241,13 @@ class KeyedExecutor:
         Returns:
             How many operations that were.
         """
-        turns = self._turns
-        cancelled: int = turns.do(self._cancel_pending, key)
+        cancelled: int = self._turns.do(self._cancel_pending, key)
         return cancelled
 
     def _cancel_pending(self, key: Hashable) -> int:
         turns = self._turns
-        if key is None:
-            lines = list(turns.lines.values())
-            return turns.drop_loose() + turns.drop_all(
-                lines, None, "cancelled"
-            )
-        line = turns.lines.get(key)
-        return turns.drop_all([line] if line else [], None, "cancelled")
+        operations = turns.everything() if key is None else turns.of(key)
+        return turns.drop_all(operations, None, "cancelled")
 
     # -- holding a key
 
@@ -476,12 +282,7 @@ class KeyedExecutor:
         """
         turns = self._turns
         drain = Drain(self.runtime)
-        line = None
-        if key is not None:
-            line = turns.lines.get(key)
-            if line is None:
-                return
-        turns.do(turns.begin_drain, drain, line)
+        turns.do(turns.begin_drain, drain, key)
         try:
             party = waiting.party_of(self.runtime)
             if party is not None:

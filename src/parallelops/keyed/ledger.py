@@ -1,9 +1,10 @@
-"""Which operations there are, and whose turn it is.
+"""Letting operations come and go, within the bounds.
 
-All of it changes under one lock, in :meth:`Ledger.change`, and no code of
-the user runs there but the equality of keys and tags. What a change leaves
-to do is done after it: what ended without having begun is told, and how many
-operations got their turn is the caller's business.
+All changes but the simplest are made under one lock, in
+:meth:`Ledger.change`, and no code of the user runs there but the equality of
+keys and tags. What a change leaves to do is done after it: what ended
+without having begun is told, and how many operations got their turn is the
+caller's business.
 
 The lock is reentrant, since a signal handler or a finalizer may come in the
 midst of a change of its own thread. What that one wants changed is put off
@@ -25,14 +26,14 @@ from parallelops.errors import (
     KeySaturated,
     Superseded,
 )
+from parallelops.keyed.entries import Entries
 from parallelops.keyed.line import Line
-from parallelops.keyed.operation import ENDED, QUEUED, READY, RUNNING
+from parallelops.keyed.operation import ENDED, QUEUED, READY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable
+    from collections.abc import Callable, Hashable, Iterable
 
     from parallelops.keyed.operation import Operation
-    from parallelops.keyed.waits import Blocked, Drain
     from parallelops.runtime import Runtime
 
 __all__ = ["PUT_OFF", "Ledger"]
@@ -41,20 +42,13 @@ __all__ = ["PUT_OFF", "Ledger"]
 PUT_OFF = object()
 
 
-class Ledger:
-    """The lines of all keys. Methods called changes are for
-    :meth:`change`.
+class Ledger(Entries):
+    """Who comes and goes, within the bounds.
 
     Attributes:
-        lock: guards all the rest.
-        lines: those of the keys that have an operation.
-        held: the keys in quarantine, and why.
-        counts: of what has happened, by name.
-        loose: operations that are in no order.
-        ready: those that have their turn, the oldest on top; some of them
-            not any more. Each has its number, to be ordered by.
-        pending: operations that have not ended.
-        closed: whether new ones are refused.
+        lock: guards what is not changed in single atomic steps.
+        arrivals: numbers for those that come.
+        counts: of what else has happened, by name.
     """
 
     def __init__(
@@ -66,26 +60,15 @@ class Ledger:
     ) -> None:
         self.name = name
         self.runtime = runtime
-        self.max_pending = max_pending
-        self.max_pending_per_key = max_pending_per_key
         self.lock = runtime.rlock()
-        self.lines: dict[Hashable, Line] = {}
-        self.held: dict[Hashable, object] = {}
+        super().__init__(max_pending, max_pending_per_key)
+        self.arrivals = itertools.count(1)
         self.counts = collections.Counter[str]()
-        self.pending = 0
-        self.closed = False
-        self.blocked: collections.deque[Blocked] = collections.deque()
-        self.drains: list[Drain] = []
-        self.loose: dict[Operation[Any], None] = {}
-        self._arrivals = itertools.count(1)
-        self.ready: list[tuple[int, Operation[Any]]] = []
-        # How many got their turn in this change, and who is to be told.
-        self._owed = 0
+        self.succeeded = self.failed = 0
+        # Who ended in this change without having begun.
         self._dropped: list[tuple[Operation[Any], BaseException | None]] = []
         self._changing = False
         self._put_off: collections.deque[tuple[Any, ...]] = collections.deque()
-
-    # -- changing it
 
     def change(self, what: Callable[..., Any], *args: Any) -> tuple[Any, int]:
         """Do ``what(*args)`` under the lock, and tell who ended by it.
@@ -102,120 +85,165 @@ class Ledger:
             self._changing = True
             try:
                 answer = what(*args)
+                while self.freed:
+                    self._promote(self.freed.pop())
             finally:
                 self._changing = False
-                owed, self._owed = self._owed, 0
+                owed, self.owed = self.owed, 0
                 dropped, self._dropped = self._dropped, []
         for operation, error in dropped:
             operation.give_up(error)
         # Look only now: who comes into a change puts it off before we leave.
-        while self._put_off:
-            try:
-                late, *others = self._put_off.popleft()
-            except IndexError:
-                break
-            owed += self.change(late, *others)[1]
+        if self._put_off:
+            owed += self.change(self._catch_up)[1]
         return answer, owed
+
+    def _catch_up(self) -> None:
+        """Change: do what was put off."""
+        while self._put_off:
+            what, *args = self._put_off.popleft()
+            answer = what(*args)
+            if what == self.queue and answer is not None:
+                # Its submit has returned already: the future has to tell.
+                operation: Operation[Any] = args[0]
+                if operation.claim():
+                    operation.state = ENDED
+                    error = (
+                        answer
+                        if isinstance(answer, Exception)
+                        else Superseded(operation.key, operation.tag)
+                    )
+                    self._dropped.append((operation, error))
 
     # -- coming
 
-    def accept(
+    def queue(
         self,
         operation: Operation[Any],
-        ordered: bool,
         rule: str = "",
-        bounded: bool = True,
+        has_room: bool = False,
+        in_caller: bool = False,
     ) -> Operation[Any] | Exception | None:
-        """Change: put an operation in its line.
+        """Change: put it among those of its key.
 
         Args:
-            ordered: whether it is to be in one.
             rule: "supersede" or "dedupe", or neither.
-            bounded: whether to look at the bounds.
+            has_room: whether it has a place in the global bound.
+            in_caller: whether it needs none, and none of its key's.
 
         Returns:
             None if it was accepted, the error that refuses it, or the one
-            in whose place it would come.
+            in whose place it would come. Refused, it has no place.
         """
-        key = operation.key
+        answer = self._find_way(operation, rule, in_caller)
+        if answer is None and not (has_room or in_caller):
+            try:
+                self.room.pop()
+            except IndexError:
+                answer = self._saturated()
+        elif answer is not None and has_room:
+            self.room.append(0)
+            self.let_in()
+        if answer is None:
+            self.insert(operation)
+        return answer
+
+    def append(self, operation: Operation[Any]) -> bool:
+        """Put one that has room behind the others of its key.
+
+        Returns:
+            False if it is not as simple as that: then nothing has changed.
+        """
+        with self.lock:
+            if self._changing or self.wary:
+                return False
+            self._changing = True
+            try:
+                entry = self.entries.get(operation.key)
+                if (
+                    type(entry) is not Line
+                    or len(entry.queue) + 1 >= self.max_pending_per_key
+                ):
+                    return False
+                operation.state = QUEUED
+                entry.queue.append(operation)
+            finally:
+                self._changing = False
+        if self._put_off:
+            self.change(self._catch_up)
+        return True
+
+    def _find_way(
+        self, operation: Operation[Any], rule: str, in_caller: bool
+    ) -> Operation[Any] | Exception | None:
+        refusal = self.refusal(operation)
+        if refusal is not None:
+            return refusal
+        if not operation.ordered:
+            return None
+        if rule:
+            twin = self._make_way(operation, rule)
+            if twin is not None:
+                return twin
+        if not in_caller and self._is_full(operation.key):
+            return KeySaturated(
+                operation.key, self.max_pending_per_key, self.name
+            )
+        return None
+
+    def refusal(self, operation: Operation[Any]) -> Exception | None:
+        """Why it cannot come, room or not."""
         if self.closed:
             return ExecutorShutdown(
                 f"cannot schedule new futures after shutdown of {self.name}"
             )
-        line = None
-        if ordered:
-            if key in self.held:
-                return KeyQuarantined(key, self.held[key])
-            line = self.lines.get(key)
-            if line is not None and rule:
-                twin = self._make_way(line, operation, rule)
-                if twin is not None:
-                    return twin
-                line = self.lines.get(key)  # it may have been emptied
-        if bounded and (full := self.full(key if ordered else None, line)):
-            return full
-        self.pending += 1
-        operation.arrival = next(self._arrivals)
-        if not ordered:
-            self.loose[operation] = None
-            operation.state = READY
-            self._make_ready(operation)
-            return None
-        if line is None:
-            line = self.lines[key] = Line(key)
-        operation.line = line
-        line.queue.append(operation)
-        self._promote(line)
-        return None
-
-    def accept_late(self, operation: Operation[Any], *how: Any) -> None:
-        """Change: the same, for whose submit has returned already."""
-        answer = self.accept(operation, *how)
-        if isinstance(answer, Exception) and operation.claim():
-            self._dropped.append((operation, answer))
-
-    def full(
-        self, key: Hashable, line: Line | None
-    ) -> ExecutorSaturated | None:
-        """The error if there is no room for one more of this key."""
-        if line is not None and len(line) >= self.max_pending_per_key:
-            self._drop_expired(line)
-            if len(line) >= self.max_pending_per_key:
-                return KeySaturated(key, self.max_pending_per_key, self.name)
-        if self.pending >= self.max_pending:
-            return ExecutorSaturated(
-                self.name,
-                self.max_pending,
-                f"cannot schedule new futures: {self.name} already holds "
-                f"{self.max_pending} operations; submit more slowly, raise "
-                "max_pending, or choose another on_full",
-            )
+        if operation.ordered and operation.key in self.held:
+            return KeyQuarantined(operation.key, self.held[operation.key])
         return None
 
     def _make_way(
-        self, line: Line, operation: Operation[Any], rule: str
+        self, operation: Operation[Any], rule: str
     ) -> Operation[Any] | None:
-        same = [op for op in line.unbegun() if op.tag == operation.tag]
+        same = [
+            op
+            for op in self.of(operation.key)
+            if op.state <= READY and op.tag == operation.tag
+        ]
         if rule == "dedupe":
-            if same:
-                self.counts["deduplicated"] += 1
+            self.counts["deduplicated"] += bool(same)
             return same[0] if same else None
         for op in same:
             self.drop(op, Superseded(op.key, op.tag), "superseded")
         return None
 
-    def _promote(self, line: Line) -> None:
-        if line.key in self.held:
-            return
-        while (operation := line.next_turn()) is not None:
-            self._make_ready(operation)
+    def _is_full(self, key: Hashable) -> bool:
+        if self.number(key) < self.max_pending_per_key:
+            return False
+        for operation in self.of(key):
+            if operation.state <= READY and operation.deadline is not None:
+                self.drop_if_late(operation)
+        return self.number(key) >= self.max_pending_per_key
 
-    def _make_ready(self, operation: Operation[Any]) -> None:
-        if operation.permit is not None:
-            operation.wake_caller()
+    def _saturated(self) -> ExecutorSaturated:
+        text = (
+            f"cannot schedule new futures: {self.name} already holds "
+            f"{self.max_pending} operations; submit more slowly, raise "
+            "max_pending, or choose another on_full"
+        )
+        return ExecutorSaturated(self.name, self.max_pending, text)
+
+    def _promote(self, key: Hashable) -> None:
+        line = self.entries.get(key)
+        if not isinstance(line, Line):
             return
-        heapq.heappush(self.ready, (operation.arrival, operation))
-        self._owed += 1
+        while key not in self.held:
+            operation = line.next_turn()
+            if operation is None:
+                break
+            if operation.deadline is None or not self.drop_if_late(operation):
+                self.make_ready(operation)
+        if not line:
+            del self.entries[key]
 
     # -- going
 
@@ -230,117 +258,72 @@ class Ledger:
         Returns:
             False if it has begun.
         """
-        if operation.state not in (QUEUED, READY) or not operation.claim():
+        if not operation.claim():
             return False
         self.counts[count] += 1
         self._dropped.append((operation, error))
         self._leave(operation)
         return True
 
-    def _drop_expired(self, line: Line) -> None:
-        now = self.runtime.monotonic()
-        for operation in line.unbegun():
-            self._drop_if_late(operation, now)
-
-    def _drop_if_late(self, operation: Operation[Any], now: float) -> bool:
-        deadline = operation.deadline
-        if deadline is None or now <= deadline:
-            return False
-        error = Expired(operation.key, now - deadline)
-        return self.drop(operation, error, "expired")
+    def drop_if_late(self, operation: Operation[Any]) -> bool:
+        """Change: end it if its deadline has passed."""
+        late = self.runtime.monotonic() - (operation.deadline or 0.0)
+        return late > 0 and self.drop(
+            operation, Expired(operation.key, late), "expired"
+        )
 
     def drop_all(
-        self, lines: Collection[Line], error: BaseException | None, count: str
+        self,
+        operations: Iterable[Operation[Any]],
+        error: BaseException | None,
+        count: str,
     ) -> int:
-        """Change: end all that have not begun.
+        """Change: end those that have not begun.
 
         Returns:
             How many.
         """
-        # The last ones first, so that none of them gets its turn.
         return sum(
-            self.drop(operation, error, count)
-            for line in lines
-            for operation in reversed(list(line.unbegun()))
+            self.drop(operation, error, count) for operation in operations
         )
+
+    def drop_late(self, error: BaseException) -> None:
+        """Change: nobody comes for one of those that have their turn."""
+        while self.late:
+            if self.drop(heapq.heappop(self.late)[1], error, "failed"):
+                return
+
+    def end(self, operation: Operation[Any], succeeded: bool | None) -> None:
+        """Change: it has run; None says that it was cancelled."""
+        self.succeeded += succeeded is True
+        self.failed += succeeded is False
+        self._leave(operation)
 
     def count(self, what: str) -> None:
         """Change: it has happened once more."""
         self.counts[what] += 1
 
-    def drop_loose(self) -> int:
-        """Change: the same, for those in no order."""
-        return sum(self.drop(op, None, "cancelled") for op in list(self.loose))
-
     def _leave(self, operation: Operation[Any]) -> None:
-        line = operation.line
-        if line is None:
-            self.loose.pop(operation, None)
-        else:
-            line.remove(operation)
-            self._promote(line)
-            if not line:
-                del self.lines[line.key]
-        operation.state = ENDED
-        self.pending -= 1
-        for drain in self.drains:
-            drain.strike(operation)
-        if self.blocked:
-            self.let_in()
-
-    def let_in(self) -> None:
-        """Change: there is room; call the first who can use it."""
-        for blocked in self.blocked:
-            if self.full(blocked.key, self.lines.get(blocked.key)) is None:
-                self.blocked.remove(blocked)
-                blocked.call()
-                return
-
-    def give_up_ready(self, error: BaseException) -> None:
-        """Change: nobody comes for one of those that have their turn."""
-        while self.ready:
-            operation = heapq.heappop(self.ready)[1]
-            if self.drop(operation, error, "failed"):
-                return
-
-    def take(self) -> Operation[Any] | None:
-        """Change: begin the oldest of those that have their turn."""
-        while self.ready:
-            operation = heapq.heappop(self.ready)[1]
-            if self.take_this(operation):
-                return operation
-        return None
-
-    def take_this(self, operation: Operation[Any]) -> bool:
-        """Change: begin it, if it has its turn."""
-        if operation.state != READY:
-            return False
-        if operation.deadline is not None and self._drop_if_late(
-            operation, self.runtime.monotonic()
-        ):
-            return False
-        operation.state = RUNNING
-        return True
-
-    def end(self, operation: Operation[Any], succeeded: bool | None) -> None:
-        """Change: it has run; None says that it was cancelled."""
-        if succeeded is not None:
-            self.counts["succeeded" if succeeded else "failed"] += 1
-        self._leave(operation)
+        self.remove(operation)
+        if operation.permit is None:
+            self.room.append(0)
+        self.tell_waiting(operation)
 
     # -- holding a key
 
     def hold(self, key: Hashable, reason: object) -> None:
         """Change: what has not begun waits until :meth:`let_go`."""
         self.held[key] = reason
-        line = self.lines.get(key)
-        if line is not None:
+        # Look only now: who comes without a lock looks at this afterwards.
+        self.wary = True
+        if key in self.entries:
+            line = self.line_of(key)
             line.take_turns_back()
             for drain in self.drains:
                 for operation in line.queue:
                     drain.strike(operation)
-            if self.closed:
-                self.drop_held()
+        if self.closed:
+            self.drop_held()
         for blocked in list(self.blocked):
             if blocked.key == key:
                 self.blocked.remove(blocked)
@@ -349,59 +332,33 @@ class Ledger:
     def let_go(self, key: Hashable) -> None:
         """Change: its operations go on."""
         self.held.pop(key, None)
-        line = self.lines.get(key)
-        if line is not None:
-            self._promote(line)
+        self.wary = self.closed or bool(self.held)
+        self.freed.append(key)
 
     def drop_held(self) -> None:
         """Change: nobody will let them go."""
-        for key, reason in self.held.items():
-            if key in self.lines:
-                self.drop_all(
-                    [self.lines[key]], KeyQuarantined(key, reason), "failed"
-                )
-
-    # -- waiting
+        for key, reason in list(self.held.items()):
+            self.drop_all(self.of(key), KeyQuarantined(key, reason), "failed")
 
     def close(self) -> None:
         """Change: refuse what comes."""
-        self.closed = True
+        self.closed = self.wary = True
         self.drop_held()
         while self.blocked:
             self.blocked.popleft().call()
 
-    def join(self, blocked: Blocked, again: bool) -> None:
-        """Change: have it called when there is room."""
-        if self.closed or blocked.key in self.held:
-            blocked.call()
-            return
-        if again:
-            self.blocked.appendleft(blocked)
-        else:
-            self.blocked.append(blocked)
-        self.let_in()
-
-    def part(self, blocked: Blocked) -> None:
-        """Change: it waits no more; somebody else may have its room."""
-        if blocked in self.blocked:
-            self.blocked.remove(blocked)
-        self.let_in()
-
-    def begin_drain(self, drain: Drain, line: Line | None) -> None:
-        """Change: have it struck off what ends."""
-        lines = self.lines.values() if line is None else [line]
-        for each in lines:
-            held = each.key in self.held
-            for operation in each.active if held else each:
-                drain.left[operation] = None
-        if line is None:
-            drain.left.update(self.loose)
-        if drain.left:
-            self.drains.append(drain)
-        else:
-            drain.permit.release()
-
-    def end_drain(self, drain: Drain) -> None:
-        """Change: nobody waits for it any more."""
-        if drain in self.drains:
-            self.drains.remove(drain)
+    def start_anew(self, left: list[Operation[Any]]) -> None:
+        """In a forked child: there is nothing but these, which run."""
+        held, closed, wary = self.held, self.closed, self.wary
+        Ledger.__init__(
+            self,
+            self.name,
+            self.runtime,
+            self.max_pending,
+            self.max_pending_per_key,
+        )
+        self.held, self.closed, self.wary = held, closed, wary
+        for operation in left:
+            operation.ordered = False
+            self.loose[operation] = None
+            self.room.pop()

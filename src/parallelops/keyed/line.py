@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from parallelops.keyed.operation import QUEUED, READY
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator
+    from collections.abc import Iterator
 
     from parallelops.keyed.operation import Operation
 
@@ -22,21 +22,21 @@ class Line:
     alone, shared ones that follow each other together. So the phases take
     turns, and none is put off by what comes later.
 
-    It is read and changed under the lock of its :class:`Turns`.
+    It is changed under the lock of its ledger.
+
+    Args:
+        first: has the turn.
 
     Attributes:
-        key: the key.
         active: those that have the turn, begun or not.
         queue: those that wait for it, the oldest first.
     """
 
-    __slots__ = ("_shared", "active", "key", "queue")
+    __slots__ = ("active", "queue")
 
-    def __init__(self, key: Hashable) -> None:
-        self.key = key
-        self.active: dict[Operation[Any], None] = {}
+    def __init__(self, first: Operation[Any]) -> None:
+        self.active: dict[Operation[Any], None] = {first: None}
         self.queue: collections.deque[Operation[Any]] = collections.deque()
-        self._shared = False
 
     def __len__(self) -> int:
         return len(self.active) + len(self.queue)
@@ -52,29 +52,51 @@ class Line:
         if not queue:
             return None
         operation = queue[0]
-        if self.active and not (self._shared and operation.shared):
+        if self.active and not (operation.shared and self._is_shared()):
             return None
         queue.popleft()
         self.active[operation] = None
-        self._shared = operation.shared
         operation.state = READY
         return operation
 
+    def _is_shared(self) -> bool:
+        return next(iter(self.active)).shared
+
     def remove(self, operation: Operation[Any]) -> None:
-        """One of them has ended."""
+        """It has ended."""
         if operation.state == QUEUED:
             self.queue.remove(operation)
         else:
             del self.active[operation]
 
+    def pass_on(self, operation: Operation[Any]) -> Operation[Any] | None:
+        """Give the turn of one that has ended to the next.
+
+        Returns:
+            The next, if there is one; or the same, if it is not as simple
+            as that, and then nothing has changed.
+        """
+        active, queue = self.active, self.queue
+        if len(active) > 1:
+            return operation
+        after = None
+        if queue:
+            after = queue[0]
+            if after.shared or after.deadline is not None or after.permit:
+                return operation
+            queue.popleft()
+            after.state = READY
+            active[after] = None
+        del active[operation]
+        return after
+
     def take_turns_back(self) -> None:
         """Have those that have not begun wait again, where they were."""
-        unbegun = [op for op in self.active if op.state == READY]
-        for operation in reversed(unbegun):
-            del self.active[operation]
-            operation.state = QUEUED
-            self.queue.appendleft(operation)
+        for operation in reversed(list(self.active)):
+            if operation.wait_again():
+                del self.active[operation]
+                self.queue.appendleft(operation)
 
-    def unbegun(self) -> Iterator[Operation[Any]]:
+    def unbegun(self) -> list[Operation[Any]]:
         """Those that have not begun, the oldest first."""
-        return (op for op in self if op.state in (QUEUED, READY))
+        return [op for op in self if op.state <= READY]

@@ -11,7 +11,6 @@ from parallelops.futures import FINISHED, Future
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from parallelops.keyed.line import Line
     from parallelops.keyed.turns import Turns
     from parallelops.runtime import Lock
 
@@ -40,54 +39,116 @@ ENDED: Final = 3
 class Operation(Future[T]):
     """One call of a keyed executor.
 
+    It begins when somebody pops its call while it has its turn. Who ends it
+    otherwise, or takes its turn back, pops the call as well. So of all of
+    them one succeeds.
+
+    In a pool's ready queue it is its own ticket.
+
     Attributes:
+        turns: its owner.
         key: what it is ordered by.
-        line: the others of its key; None if it is in no order.
-        shared: whether it may run together with others that are.
         arrival: its number; older ones have smaller ones.
+        state: where it is; written under the owner's lock, except by who
+            pops the call.
+        ordered: False if it has no turn to wait for.
+        shared: whether it may run together with others that are.
         deadline: on the runtime's clock, when it is too late to begin.
         tag: tells which operations may supersede each other.
-        state: where it is; written under the lock of its turns.
         permit: what the caller waits on that is to run it, if one is.
     """
 
-    __slots__ = (
-        "arrival",
-        "deadline",
-        "key",
-        "line",
-        "permit",
-        "shared",
-        "state",
-        "tag",
-    )
+    # What most leave as it is.
+    ordered = True
+    shared = False
+    deadline: float | None = None
+    tag: Hashable = None
+    permit: Lock | None = None
+
+    __slots__ = ("arrival", "key", "state", "turns")
 
     def __init__(
-        self,
-        owner: Turns,
-        call: list[Any],
-        key: Hashable,
-        *,
-        shared: bool = False,
-        deadline: float | None = None,
-        tag: Hashable = None,
+        self, turns: Turns, call: list[Any], key: Hashable, arrival: int
     ) -> None:
-        super().__init__(owner, call)
+        super().__init__(turns, call)
+        self.turns = turns
         self.key = key
-        self.line: Line | None = None
-        self.shared = shared
-        self.arrival = 0
-        self.deadline = deadline
-        self.tag = tag
-        self.state = QUEUED
-        self.permit: Lock | None = None
+        self.arrival = arrival
+        self.state = READY
 
-    def claim(self) -> bool:
-        """Take the call away; False if it has begun, or somebody has."""
+    # -- beginning
+
+    def begin(self) -> bool:
+        """Claim the right to run it; False if it has not its turn."""
+        # In this order, since who takes the turn back makes a new list.
+        calls = self._call
+        if self.state != READY:
+            return False
+        if self.deadline is not None and self.turns.expire(self):
+            return False
         try:
-            self._call.pop()
+            call = calls.pop()
         except IndexError:
             return False
+        self.state = RUNNING
+        self._call = [call]
+        return True
+
+    def run(self) -> None:
+        """A pool's worker has come to it: run it, or one that is older.
+
+        Returns:
+            None, so that the pool counts nothing: it took no slot.
+        """
+        turns = self.turns
+        if turns.late:
+            if self.state == READY:
+                turns.put_late(self)
+            if turns.serve():
+                turns.runtime.interrupted()
+        elif self.begin():
+            if turns.perform(self, own=True):
+                turns.runtime.interrupted()
+        elif turns.serve():
+            turns.runtime.interrupted()
+
+    def make_call(self) -> bool | None:
+        """After :meth:`begin`: see ``Future.run``. It is done then, but
+        nobody has been told."""
+        succeeded = super().run()
+        if succeeded is not None:
+            self._status = FINISHED
+        return succeeded
+
+    def tell(self) -> None:
+        """After :meth:`make_call`: tell those who wait."""
+        if self._watched is not None:
+            self._announce()
+
+    # -- not beginning
+
+    def claim(self) -> bool:
+        """Take the call away, unless it has begun; the ledger does so."""
+        calls = self._call
+        if self.state > READY:
+            return False
+        try:
+            calls.pop()
+        except IndexError:
+            return False
+        return True
+
+    def wait_again(self) -> bool:
+        """Take its turn back, unless it has begun; the ledger does so."""
+        calls = self._call
+        if self.state != READY:
+            return False
+        try:
+            call = calls.pop()
+        except IndexError:
+            return False
+        self.state = QUEUED
+        self._call = [call]
         return True
 
     def give_up(self, error: BaseException | None) -> None:
@@ -112,11 +173,26 @@ class Operation(Future[T]):
             except RuntimeError:
                 pass  # awake already
 
-    def settle(self) -> None:
-        """After :meth:`run`: it is done, and nobody has been told yet."""
-        self._status = FINISHED
+    def withdraw(self) -> None:
+        """It was never accepted: its submit says so."""
+        super().revoke()
 
-    def tell(self) -> None:
-        """After :meth:`settle`: tell those who wait."""
-        if self._watched is not None:
-            self._announce()
+    def lose(self, error: BaseException) -> None:
+        """In a forked child: nobody is left to make the call."""
+        self.state = ENDED
+        super().abandon(error)
+
+    # -- what a pool asks of what is in its ready queue
+
+    def drop(self) -> bool:
+        """The pool cancels what waits; it is in none of its counts."""
+        self.turns.cancel(self)
+        return False
+
+    def revoke(self) -> bool:
+        """The pool has broken down; nothing more is to be done for it."""
+        self.turns.fail(self)
+        return False
+
+    def abandon(self, failure: BaseException) -> None:
+        """In a forked child its owner sees to it; see :meth:`lose`."""
