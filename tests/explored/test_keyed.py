@@ -301,9 +301,7 @@ def test_block(sim):
     """Who waits for room gets it, of the key or of all."""
     with (
         sim.executor(2) as executor,
-        KeyedExecutor(
-            executor, max_pending=2, max_pending_per_key=1
-        ) as keyed,
+        KeyedExecutor(executor, max_pending=2, max_pending_per_key=1) as keyed,
     ):
 
         def submit(key):

@@ -203,6 +203,7 @@ class Live:
         operations: by id, those that have not ended.
         leases: by scope, those that we have.
         open: the scopes that take requests.
+        closing: those of which nothing may begin any more.
         holds: by container, the ids of operations because of which nothing
             of it may begin, and why.
         letting_go: containers whose operations are being put in line again.
@@ -213,6 +214,7 @@ class Live:
     operations: dict[str, Operation] = dataclasses.field(default_factory=dict)
     leases: dict[str, Lease] = dataclasses.field(default_factory=dict)
     open: set[str] = dataclasses.field(default_factory=set)
+    closing: set[str] = dataclasses.field(default_factory=set)
     holds: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     letting_go: set[str] = dataclasses.field(default_factory=set)
     counts: collections.Counter[str] = dataclasses.field(

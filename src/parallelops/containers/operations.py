@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from parallelops.containers.recovery import RecoveryReport
     from parallelops.containers.runner import OnError
     from parallelops.executor import Executor
-    from parallelops.keyed.executor import OnFull
+    from parallelops.keyed.entrance import OnFull
 
 __all__ = ["ContainerOperations"]
 
@@ -374,6 +374,8 @@ class ContainerOperations:
         """
         self._closed = True
         if cancel_futures:
+            with self._live.lock:
+                self._live.closing.update(self._live.leases)
             self._writer.put_off(None, "this process ends")
         self._keyed.shutdown(wait=wait, timeout=timeout)
         if not wait or self._keyed.is_inside():

@@ -103,6 +103,7 @@ class Recovery:
             )
             entries = self._as_left(lease)
             with self._live.lock:
+                self._live.closing.discard(scope)
                 self._live.leases[scope] = lease
                 self._drop_holds(entries)
             self._line_up(lease, entries, found)
@@ -270,6 +271,7 @@ class Recovery:
         """Give a scope back: quarantine, drain, raise the epoch."""
         with self._live.lock:
             self._live.open.discard(scope)
+            self._live.closing.add(scope)
             lease = self._live.leases.get(scope)
         if lease is None:
             return

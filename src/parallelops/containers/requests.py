@@ -164,15 +164,20 @@ class Requests:
         return operation
 
     def _known(self, entry: Entry) -> Operation | None:
-        operation = self._live.operations.get(entry.id)
-        if operation is not None:
-            return self._repeated(operation, entry)
-        known = self._journal.find(entry.id)
-        if known is None:
-            return None
-        if not known.repeats(entry):
-            raise DuplicateOperation(entry.id)
-        return self.ended(known)
+        # It may come, and go, while we look here and there.
+        seen = None
+        while True:
+            operation = self._live.operations.get(entry.id)
+            if operation is not None:
+                return self._repeated(operation, entry)
+            known = self._journal.find(entry.id)
+            if known is None:
+                return None
+            if not known.repeats(entry):
+                raise DuplicateOperation(entry.id)
+            if known.finished or seen == known:
+                return self.ended(known)
+            seen = known
 
     def _repeated(self, first: Operation, entry: Entry) -> Operation:
         if not first.entry.repeats(entry):

@@ -170,10 +170,9 @@ class Runner:
     def _begin(self, operation: Operation) -> bool:
         """Write that it runs; False if it does not come to that."""
         entry = operation.entry
-        if entry.scope not in self._live.leases:
-            self._writer.defer(
-                operation, "its container has another owner now"
-            )
+        live = self._live
+        if entry.scope not in live.leases or entry.scope in live.closing:
+            self._writer.defer(operation, "it goes to another owner")
             return False
         if entry.state is State.UNKNOWN:
             if not self._reconcile(operation):

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from parallelops.keyed.executor import KeyedStats
+    from parallelops.keyed import KeyedStats
 
 __all__ = ["OperationsStats"]
 
