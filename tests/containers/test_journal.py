@@ -77,7 +77,7 @@ def test_what_was_written_is_there(path):
         assert journal.find("a") == accepted
         assert accepted == dataclasses.replace(wanted, sequence=1, epoch=1)
         assert journal.find("nobody") is None
-        assert journal.unfinished("") == [accepted]
+        assert journal.unfinished([""]) == [accepted]
         assert journal.leases() == [Lease(scope="", owner="me", epoch=1)]
         assert [e.id for e in journal.history("c")] == ["a", "b"]
         assert [e.id for e in journal.history("c", 1)] == ["b"]
@@ -233,7 +233,7 @@ def test_scopes_have_leases_of_their_own(journal):
     journal.accept(second, entry("2", scope="b"))
     journal.take("b", "third", NOW, None)
     (running,) = journal.advance(first, kept.to(State.RUNNING, NOW))
-    assert journal.unfinished("a") == [running]
+    assert journal.unfinished(["a"]) == [running]
     with pytest.raises(Fenced):
         journal.accept(second, entry("3", scope="b"))
 
@@ -312,7 +312,7 @@ def test_a_file_that_was_cut_short_is_noticed(path):
         with pytest.raises(JournalError):
             journal.accept(lease, entry("later"))
     with pytest.raises(JournalError), SQLiteJournal(path) as journal:
-        journal.unfinished("")
+        journal.unfinished([""])
 
 
 def test_a_journal_that_others_lock_refuses(path):
@@ -389,7 +389,7 @@ def test_flipped_bits_are_told_or_make_no_difference(path, tmp_path):
         for number in range(40):
             run(journal, lease, f"{number}")
             journal.accept(lease, entry(f"w{number}", f"c{number}"))
-        wanted = journal.unfinished("")
+        wanted = journal.unfinished([""])
     content = path.read_bytes()
     chance = random.Random(1)
     flips = int(os.environ.get("FULL", "0")) * 1000 or 60
@@ -403,7 +403,7 @@ def test_flipped_bits_are_told_or_make_no_difference(path, tmp_path):
         copy.write_bytes(flipped)
         try:
             with SQLiteJournal(copy) as journal:
-                assert journal.unfinished("") == wanted
+                assert journal.unfinished([""]) == wanted
         except JournalError:
             told += 1
     assert told > flips / 10

@@ -134,7 +134,7 @@ def test_it_is_durable_before_submit_returns(threaded, engine, path):
     running = threaded.submit("c", "start", {"gate": "shut"})
     waiting = threaded.submit("c", "start")
     with SQLiteJournal(path) as journal:
-        assert {e.id for e in journal.unfinished("")} == {
+        assert {e.id for e in journal.unfinished([""])} == {
             running.id,
             waiting.id,
         }
@@ -653,7 +653,7 @@ def test_an_executor_that_ends_leaves_it_to_the_next(engine):
         with pytest.raises(OperationDeferred):
             operation.future.result(0)
     assert engine.done == [first.id]
-    assert [e.id for e in journal.unfinished("")] == [o.id for o in others]
+    assert [e.id for e in journal.unfinished([""])] == [o.id for o in others]
     with pytest.raises(ExecutorShutdown):
         operations.submit("e", "start")
     operations.shutdown()

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
-from parallelops.config.options import BACKEND, GROUP, OPTIONS
+from parallelops.config import containers
+from parallelops.config.options import BACKEND, GROUP
+from parallelops.config.options import OPTIONS as _OPTIONS
 from parallelops.errors import ConfigError, MissingDependency, PluginError
 from parallelops.executor import Traits
 from parallelops.plugins import (
@@ -29,11 +31,14 @@ from parallelops.plugins import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
+    from parallelops.containers import ContainerOperations
     from parallelops.executor import Executor
 
 __all__ = [
     "GROUP",
+    "container_operations_from",
     "executor_from",
     "list_opts",
     "override",
@@ -44,6 +49,8 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
+
+OPTIONS = [*_OPTIONS, *containers.CONTAINERS]
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
@@ -138,6 +145,26 @@ def scrub_executor_from(conf: cfg.ConfigOpts, **options: Any) -> Executor:
     name = "serial" if size == 1 else values["executor"]
     options |= _chosen(values) | {"max_workers": size}
     return load_executor(name, **options)
+
+
+def container_operations_from(
+    conf: cfg.ConfigOpts, *, handlers: Any, **options: Any
+) -> AbstractContextManager[ContainerOperations]:
+    """Container operations for a ``with`` block, which has their executor
+    and their journal made before and ended after it. Call ``recover``.
+
+    Args:
+        conf: the configuration of the service, read already.
+        handlers: what does the operations.
+        options: what the service chooses by itself, such as ``owner``; they
+            are those of :class:`~parallelops.containers.ContainerOperations`
+            and win.
+
+    Raises:
+        ConfigError: an option cannot work; see :func:`validate`.
+    """
+    values = _checked(conf)
+    return containers.running(values, _chosen(values), handlers, options)
 
 
 def _group() -> cfg.OptGroup:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from parallelops.containers.affinity import Affinity
 from parallelops.containers.errors import (
     ContainerQuarantined,
     DuplicateOperation,
@@ -27,6 +28,7 @@ from parallelops.containers.stats import OperationsStats
 
 __all__ = [
     "TRANSITIONS",
+    "Affinity",
     "Call",
     "ContainerOperations",
     "ContainerQuarantined",

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from parallelops.containers.operation import Entry
 
@@ -108,8 +108,8 @@ class Journal(Protocol):
             JournalError: it can't be written.
         """
 
-    def unfinished(self, scope: str) -> Sequence[Entry]:
-        """The operations of a scope that are not finished, by sequence.
+    def unfinished(self, scopes: Collection[str]) -> Sequence[Entry]:
+        """The operations of scopes that are not finished, by sequence.
 
         Raises:
             JournalDamaged: some may be missing, or not what they were.

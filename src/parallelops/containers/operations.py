@@ -162,10 +162,9 @@ class ContainerOperations:
             scopes: which; None takes those of the constructor.
 
         Raises:
-            LeaseHeld: another owner has one.
+            LeaseHeld: another owner has one; the others are taken.
             JournalDamaged: the journal is not what was written.
-            JournalError: it can't be read or written. Scopes that were
-                taken before stay ours.
+            JournalError: it can't be read or written.
         """
         with self._recovering:
             return self._recovery.take(
@@ -211,6 +210,11 @@ class ContainerOperations:
         """
         with self._recovering:
             self._recovery.give(scope, timeout, force)
+
+    @property
+    def owned(self) -> frozenset[str]:
+        """The scopes that we have, and take requests for."""
+        return frozenset(self._live.open)
 
     # -- requests
 

@@ -7,7 +7,11 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any
 
-from parallelops.containers.errors import InvalidOperation, JournalError
+from parallelops.containers.errors import (
+    InvalidOperation,
+    JournalError,
+    LeaseHeld,
+)
 from parallelops.containers.live import Operation, outcome_of
 from parallelops.containers.operation import UNFINISHED, State, in_place
 from parallelops.errors import ExecutorSaturated
@@ -94,24 +98,32 @@ class Recovery:
         Those that are open stay as they are.
         """
         found: dict[str, list[str]] = collections.defaultdict(list)
-        taken: list[str] = []
+        leases: dict[str, Lease] = {}
+        held: LeaseHeld | None = None
         for scope in scopes:
             if scope in self._live.open:
                 continue
-            lease = self._journal.take(
-                scope, owner, self._runtime.time(), seconds
+            now = self._runtime.time()
+            try:
+                leases[scope] = self._journal.take(scope, owner, now, seconds)
+            except LeaseHeld as error:
+                held = error  # the others are taken all the same
+        entries = self._journal.unfinished(leases) if leases else ()
+        for scope, lease in leases.items():
+            mine = self._as_left(
+                lease, [entry for entry in entries if entry.scope == scope]
             )
-            entries = self._as_left(lease)
             with self._live.lock:
                 self._live.closing.discard(scope)
                 self._live.leases[scope] = lease
-                self._drop_holds(entries)
-            self._line_up(lease, entries, found)
+                self._drop_holds(mine)
+            self._line_up(lease, mine, found)
             with self._live.lock:
                 self._live.open.add(scope)
-            taken.append(scope)
+        if held is not None:
+            raise held
         return RecoveryReport(
-            scopes=tuple(taken), **{k: tuple(v) for k, v in found.items()}
+            scopes=tuple(leases), **{k: tuple(v) for k, v in found.items()}
         )
 
     def _drop_holds(self, entries: Iterable[Entry]) -> None:
@@ -119,9 +131,8 @@ class Recovery:
         for entry in entries:
             self._live.holds.pop(entry.container, None)
 
-    def _as_left(self, lease: Lease) -> list[Entry]:
-        """The unfinished ones; what ran when its owner ended is unknown."""
-        entries = self._journal.unfinished(lease.scope)
+    def _as_left(self, lease: Lease, entries: list[Entry]) -> list[Entry]:
+        """In order; what ran when its owner ended is unknown."""
         now = self._runtime.time()
         unknown = {
             entry.id: entry.to(

@@ -24,7 +24,13 @@ from parallelops.runtime import ThreadRuntime
 from parallelops.sqlitefile import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import (
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Sequence,
+    )
 
     from parallelops.containers.groupcommit import Job
     from parallelops.containers.operation import Entry
@@ -192,7 +198,7 @@ class SQLiteJournal:
 
         return self._write(work)
 
-    def unfinished(self, scope: str) -> list[Entry]:
+    def unfinished(self, scopes: Collection[str]) -> list[Entry]:
         """See :meth:`Journal.unfinished`."""
         problems = self.damage()
         if problems:
@@ -206,7 +212,7 @@ class SQLiteJournal:
         return [
             entry
             for entry in self.entries()
-            if entry.scope == scope and entry.state in UNFINISHED
+            if entry.scope in scopes and entry.state in UNFINISHED
         ]
 
     def find(self, operation_id: str) -> Entry | None:

@@ -11,7 +11,13 @@ from parallelops.containers.operation import UNFINISHED
 from parallelops.errors import IllegalTransition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import (
+        Callable,
+        Collection,
+        Iterable,
+        Mapping,
+        Sequence,
+    )
 
     from parallelops.containers import Entry
     from parallelops.runtime import Runtime
@@ -132,14 +138,14 @@ class MemoryJournal:
 
         return self._do("advance", work)
 
-    def unfinished(self, scope: str) -> list[Entry]:
+    def unfinished(self, scopes: Collection[str]) -> list[Entry]:
         """See :meth:`~parallelops.containers.Journal.unfinished`."""
 
         def work() -> list[Entry]:
             return [
                 entry
                 for entry in self.entries.values()
-                if entry.scope == scope and entry.state in UNFINISHED
+                if entry.scope in scopes and entry.state in UNFINISHED
             ]
 
         return self._do("unfinished", work)
