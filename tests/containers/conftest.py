@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from parallelops import load_executor
 from parallelops.containers import SQLiteJournal
+
+# Of what kind concurrent executors are; see test_greenthread.
+KIND = os.environ.get("PARALLELOPS_TEST_EXECUTOR", "thread")
+
+
+@pytest.fixture
+def kind():
+    """The name of the concurrent executor."""
+    return KIND
 
 
 @pytest.fixture
@@ -21,7 +32,7 @@ def journal(path):
         yield journal
 
 
-@pytest.fixture(params=["serial", "thread"])
+@pytest.fixture(params=["serial", KIND])
 def executor(request):
     """An executor of each kind, with a few workers."""
     with load_executor(request.param, max_workers=4) as executor:
@@ -30,6 +41,6 @@ def executor(request):
 
 @pytest.fixture
 def threads():
-    """Real threads."""
-    with load_executor("thread", max_workers=4) as executor:
+    """A few threads."""
+    with load_executor(KIND, max_workers=4) as executor:
         yield executor

@@ -201,10 +201,10 @@ def test_blocking_operations_are_bounded(threads, engine, journal):
         operations.call("d", "logs")
 
 
-def test_without_room_the_request_does_it_itself(engine, journal):
+def test_without_room_the_request_does_it_itself(engine, journal, kind):
     """In its turn; that is the limit on requests, and it is counted."""
     with (
-        load_executor("thread", max_workers=1) as executor,
+        load_executor(kind, max_workers=1) as executor,
         ContainerOperations(
             executor,
             handlers=engine,
