@@ -98,6 +98,17 @@ class Ledger(Entries):
             owed += self.change(self._catch_up)[1]
         return answer, owed
 
+    def do(self, what: Callable[..., Any], *args: Any) -> Any:
+        """Do a change, and bring the tickets that it makes necessary."""
+        answer, owed = self.change(what, *args)
+        if owed:
+            self.bring(owed)
+        return answer
+
+    def bring(self, number: int) -> None:
+        """Have so many workers come."""
+        raise NotImplementedError
+
     def _catch_up(self) -> None:
         """Change: do what was put off."""
         while self._put_off:
@@ -170,7 +181,7 @@ class Ledger(Entries):
             finally:
                 self._changing = False
         if self._put_off:
-            self.change(self._catch_up)
+            self.do(self._catch_up)
         return True
 
     def _find_way(

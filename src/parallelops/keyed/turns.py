@@ -60,13 +60,6 @@ class Turns(Ledger):
         self._spare = 0
         _all.add(self)
 
-    def do(self, what: Callable[..., Any], *args: Any) -> Any:
-        """Do a change, and bring the tickets that it makes necessary."""
-        answer, owed = self.change(what, *args)
-        if owed:
-            self.bring(owed)
-        return answer
-
     # -- tickets
 
     def start(self, operation: Operation[Any]) -> None:
@@ -111,7 +104,6 @@ class Turns(Ledger):
         return False
 
     def bring(self, number: int) -> None:
-        """Bring so many tickets."""
         while number:
             number -= 1
             error = self.intake.admit()
