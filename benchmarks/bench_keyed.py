@@ -152,7 +152,7 @@ def cold_latency(loaded: bool) -> float:
         for key in itertools.islice(itertools.cycle(range(100)), 1000):
             keyed.submit(key, cold, time.perf_counter())
             time.sleep(0.001)
-        keyed.drain(None if not loaded else None)
+        keyed.drain()
         stop.set()
         if loaded:
             thread.join()

@@ -66,7 +66,7 @@ class Ledger(Entries):
         self.counts = collections.Counter[str]()
         self.succeeded = self.failed = 0
         # Who ended in this change without having begun.
-        self._dropped: list[tuple[Operation[Any], BaseException | None]] = []
+        self._dropped: list[Operation[Any]] = []
         self._changing = False
         self._put_off: collections.deque[tuple[Any, ...]] = collections.deque()
 
@@ -91,8 +91,8 @@ class Ledger(Entries):
                 self._changing = False
                 owed, self.owed = self.owed, 0
                 dropped, self._dropped = self._dropped, []
-        for operation, error in dropped:
-            operation.give_up(error)
+        for operation in dropped:
+            operation.tell_unbegun()
         # Look only now: who comes into a change puts it off before we leave.
         if self._put_off:
             owed += self.change(self._catch_up)[1]
@@ -124,7 +124,8 @@ class Ledger(Entries):
                         if isinstance(answer, Exception)
                         else Superseded(operation.key, operation.tag)
                     )
-                    self._dropped.append((operation, error))
+                    operation.end_unbegun(error)
+                    self._dropped.append(operation)
 
     # -- coming
 
@@ -272,7 +273,8 @@ class Ledger(Entries):
         if not operation.claim():
             return False
         self.counts[count] += 1
-        self._dropped.append((operation, error))
+        operation.end_unbegun(error)
+        self._dropped.append(operation)
         self._leave(operation)
         return True
 

@@ -151,18 +151,22 @@ class Operation(Future[T]):
         self._call = [call]
         return True
 
-    def give_up(self, error: BaseException | None) -> None:
-        """After :meth:`claim`: it ends with the error; None cancels it."""
-        if self.observed is not None:
-            self.observed.cancelled()
+    def end_unbegun(self, error: BaseException | None) -> None:
+        """After :meth:`claim`: it ends with the error; None cancels it.
+        Nobody is told before :meth:`tell_unbegun`; the ledger does both."""
         if error is None:
             self._status = CANCELLED_AND_NOTIFIED
-            if self._watched is not None:
-                self._announce()
-        else:
-            self.set_exception(error)
-            if isinstance(error, Superseded):
-                self._unseen.seen = True  # somebody wanted it so
+            return
+        self._fail(error, "an operation that never began", own=0)
+        # Who superseded it wanted it so.
+        self._unseen.seen = isinstance(error, Superseded)
+        self._status = FINISHED
+
+    def tell_unbegun(self) -> None:
+        """After :meth:`end_unbegun`: tell those who wait or observe."""
+        if self.observed is not None:
+            self.observed.cancelled()
+        self.tell()
         self.wake_caller()
 
     def wake_caller(self) -> None:
