@@ -10,6 +10,7 @@ import itertools
 import os
 import random
 import signal
+import weakref
 
 import pytest
 
@@ -503,6 +504,30 @@ class KeyedContract:
                 gc.collect()
                 keyed.runtime.sleep(0.001)
         assert "forbidden" in records[0].getMessage()
+
+    def test_a_failed_frame_is_freed(self, keyed):
+        """Without the garbage collector, when its future is gone."""
+
+        class Held:
+            pass
+
+        def fail(held):
+            raise LookupError
+
+        gc.collect()
+        gc.disable()
+        try:
+            held = Held()
+            gone = weakref.ref(held)
+            future = keyed.submit("k", fail, held)
+            assert isinstance(future.exception(LIMIT), LookupError)
+            del held, future
+            # A worker lets go of its last task when it takes another.
+            while gone() is not None:
+                keyed.submit("k", int).result(LIMIT)
+                keyed.executor.submit(int).result(LIMIT)
+        finally:
+            gc.enable()
 
     def test_submit_in_a_done_callback_and_in_an_operation(self, keyed):
         """Of the same key and of another."""

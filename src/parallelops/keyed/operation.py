@@ -101,24 +101,30 @@ class Operation(Future[T]):
             None, so that the pool counts nothing: it took no slot.
         """
         turns = self.turns
-        if turns.late:
-            if self.state == READY:
-                turns.put_late(self)
-            if turns.serve():
+        try:
+            if not turns.late and self.begin():
+                interrupted = turns.perform(self, own=True)
+            else:
+                if self.state == READY:
+                    turns.put_late(self)
+                interrupted = turns.serve()
+            if interrupted:
                 turns.runtime.interrupted()
-        elif self.begin():
-            if turns.perform(self, own=True):
-                turns.runtime.interrupted()
-        elif turns.serve():
-            turns.runtime.interrupted()
+        finally:
+            # A failure's frames lead back to this one.
+            del self
 
     def make_call(self) -> bool | None:
         """After :meth:`begin`: see ``Future.run``. It is done then, but
         nobody has been told."""
-        succeeded = super().run()
-        if succeeded is not None:
-            self._status = FINISHED
-        return succeeded
+        try:
+            succeeded = super().run()
+            if succeeded is not None:
+                self._status = FINISHED
+            return succeeded
+        finally:
+            # A failure's frames lead back to this one.
+            del self
 
     def tell(self) -> None:
         """After :meth:`make_call`: tell those who wait."""
