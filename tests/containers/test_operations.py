@@ -546,6 +546,19 @@ def test_a_cancelled_operation_never_begins(threaded, engine, journal):
     assert threaded.stats().cancelled == 2
 
 
+def test_what_ended_long_ago_is_forgotten(operations, journal):
+    """When somebody asks for it."""
+    first = operations.submit("c", "start")
+    first.future.result(LONG)
+    last = operations.submit("c", "start")
+    last.future.result(LONG)
+    assert operations.prune(3600) == 0
+    assert operations.prune(-1) == 1
+    assert list(journal.entries()) == [last.entry]
+    with pytest.raises(InvalidOperation):
+        operations.get(first.id)
+
+
 def test_an_operation_may_come_too_late(threaded, engine, journal):
     """After its time to live it is cancelled in its turn."""
     shut = engine.gate()

@@ -129,3 +129,15 @@ class Journal(Protocol):
         Raises:
             JournalError: it can't be read.
         """
+
+    def prune(self, lease: Lease, before: float) -> int:
+        """Forget operations that ended before a time, seconds since the
+        epoch of the clock. Their ids are free again.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            Fenced: somebody else has taken the lease.
+            JournalError: it can't be written.
+        """

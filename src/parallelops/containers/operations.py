@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
-from parallelops.containers.errors import InvalidOperation, JournalError
+from parallelops.containers.errors import InvalidOperation
 from parallelops.containers.handlers import Handlers
 from parallelops.containers.live import Live
 from parallelops.containers.operation import State, as_reason
@@ -267,7 +267,7 @@ class ContainerOperations:
         return self.submit(container, action, parameters).future.result()
 
     def get(self, operation_id: str) -> Operation:
-        """The operation of that id, if need be as the journal has it.
+        """The operation of that id, maybe as the journal has it.
 
         Raises:
             InvalidOperation: there is none, or it was pruned.
@@ -337,27 +337,25 @@ class ContainerOperations:
                     )
                 self._recovery.let_go(container, operation_id)
 
+    def prune(self, older_than: float) -> int:
+        """Forget operations that ended so many seconds ago or more.
+
+        Their ids are free again. Returns how many there were.
+
+        Raises:
+            JournalError: the journal could not be written.
+        """
+        before = self._runtime.time() - older_than
+        leases = list(self._live.leases.values())
+        return sum(self._journal.prune(lease, before) for lease in leases)
+
     # -- the end
 
     def stats(self) -> OperationsStats:
         """One look at what is going on."""
-        lines = self._keyed.stats()
-        with self._live.lock:
-            counts = self._live.counts
-            return OperationsStats(
-                live=len(self._live.operations),
-                quarantined=len(self._live.holds),
-                blocking=self._requests.blocking,
-                caller_runs=lines.caller_runs,
-                lines=lines,
-                **{
-                    name: counts[name]
-                    for name in (
-                        *("accepted", "succeeded", "failed"),
-                        *("cancelled", "unknown", "deferred"),
-                    )
-                },
-            )
+        return OperationsStats.of(
+            self._live, self._keyed.stats(), self._requests.blocking
+        )
 
     def shutdown(
         self,
@@ -384,12 +382,7 @@ class ContainerOperations:
         self._keyed.shutdown(wait=wait, timeout=timeout)
         if not wait or self._keyed.is_inside():
             return
-        for scope in list(self._live.leases):
-            # What is held in quarantine ends here as well.
-            try:
-                self._recovery.give(scope, timeout, force=True)
-            except JournalError:
-                pass  # the next owner takes it
+        self._recovery.give_all(timeout)
 
     def __enter__(self) -> Self:
         return self

@@ -297,10 +297,14 @@ class Recovery:
                 "still running; call again, or with force, which leaves them "
                 "unknown"
             )
-        try:
-            self._journal.release(lease)
-        except JournalError:
-            if not force:
-                raise
+        self._journal.release(lease)
         with self._live.lock:
             self._live.leases.pop(scope, None)
+
+    def give_all(self, timeout: float | None) -> None:
+        """Give back all that can be; this process ends."""
+        for scope in list(self._live.leases):
+            try:
+                self.give(scope, timeout, force=True)
+            except JournalError as error:
+                _log.warning("the next owner has to take over: %s", error)

@@ -225,6 +225,19 @@ class SQLiteJournal:
         with self._read() as connection:
             return rows.history(connection, self._name, container, limit)
 
+    def prune(self, lease: Lease, before: float) -> int:
+        """See :meth:`Journal.prune`. The last operation of all stays."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            rows.check(connection, self._name, lease)
+            return rows.prune(connection, lease.scope, before, _PAGE)
+
+        total = 0
+        # A page at a time: others want to commit meanwhile.
+        while pruned := self._write(work):
+            total += pruned
+        return total
+
     # -- what its owner needs
 
     def entries(self) -> Iterator[Entry]:
@@ -247,33 +260,6 @@ class SQLiteJournal:
         """What is wrong with the file, in words; it reads all of it."""
         with self._read() as connection:
             return list(damage(connection, self._name))
-
-    def prune(self, lease: Lease, before: float) -> int:
-        """Forget operations that ended before a time.
-
-        Their ids are free again. The last operation of the journal stays.
-
-        Args:
-            lease: of the scope that they are in.
-            before: seconds since the epoch.
-
-        Returns:
-            How many there were.
-
-        Raises:
-            Fenced: somebody else has taken the lease.
-            JournalError: it can't be written.
-        """
-
-        def work(connection: sqlite3.Connection) -> int:
-            rows.check(connection, self._name, lease)
-            return rows.prune(connection, lease.scope, before, _PAGE)
-
-        total = 0
-        # A page at a time: others want to commit meanwhile.
-        while pruned := self._write(work):
-            total += pruned
-        return total
 
     # -- inside
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from parallelops.containers.live import Live
     from parallelops.keyed import KeyedStats
 
 __all__ = ["OperationsStats"]
@@ -41,3 +42,23 @@ class OperationsStats:
     deferred: int
     caller_runs: int
     lines: KeyedStats
+
+    @classmethod
+    def of(cls, live: Live, lines: KeyedStats, blocking: int) -> Self:
+        """What they are now."""
+        with live.lock:
+            counts = live.counts
+            return cls(
+                live=len(live.operations),
+                quarantined=len(live.holds),
+                blocking=blocking,
+                caller_runs=lines.caller_runs,
+                lines=lines,
+                **{
+                    name: counts[name]
+                    for name in (
+                        *("accepted", "succeeded", "failed"),
+                        *("cancelled", "unknown", "deferred"),
+                    )
+                },
+            )

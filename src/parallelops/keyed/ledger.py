@@ -66,7 +66,7 @@ class Ledger(Entries):
         self.counts = collections.Counter[str]()
         self.succeeded = self.failed = 0
         # Who ended in this change without having begun.
-        self._dropped: list[tuple[Operation[Any], BaseException | None]] = []
+        self._dropped: list[Operation[Any]] = []
         self._changing = False
         self._put_off: collections.deque[tuple[Any, ...]] = collections.deque()
 
@@ -91,12 +91,23 @@ class Ledger(Entries):
                 self._changing = False
                 owed, self.owed = self.owed, 0
                 dropped, self._dropped = self._dropped, []
-        for operation, error in dropped:
-            operation.give_up(error)
+        for operation in dropped:
+            operation.tell_unbegun()
         # Look only now: who comes into a change puts it off before we leave.
         if self._put_off:
             owed += self.change(self._catch_up)[1]
         return answer, owed
+
+    def do(self, what: Callable[..., Any], *args: Any) -> Any:
+        """Do a change, and bring the tickets that it makes necessary."""
+        answer, owed = self.change(what, *args)
+        if owed:
+            self.bring(owed)
+        return answer
+
+    def bring(self, number: int) -> None:
+        """Have so many workers come."""
+        raise NotImplementedError
 
     def _catch_up(self) -> None:
         """Change: do what was put off."""
@@ -113,7 +124,8 @@ class Ledger(Entries):
                         if isinstance(answer, Exception)
                         else Superseded(operation.key, operation.tag)
                     )
-                    self._dropped.append((operation, error))
+                    operation.end_unbegun(error)
+                    self._dropped.append(operation)
 
     # -- coming
 
@@ -170,7 +182,7 @@ class Ledger(Entries):
             finally:
                 self._changing = False
         if self._put_off:
-            self.change(self._catch_up)
+            self.do(self._catch_up)
         return True
 
     def _find_way(
@@ -261,7 +273,8 @@ class Ledger(Entries):
         if not operation.claim():
             return False
         self.counts[count] += 1
-        self._dropped.append((operation, error))
+        operation.end_unbegun(error)
+        self._dropped.append(operation)
         self._leave(operation)
         return True
 

@@ -101,24 +101,30 @@ class Operation(Future[T]):
             None, so that the pool counts nothing: it took no slot.
         """
         turns = self.turns
-        if turns.late:
-            if self.state == READY:
-                turns.put_late(self)
-            if turns.serve():
+        try:
+            if not turns.late and self.begin():
+                interrupted = turns.perform(self, own=True)
+            else:
+                if self.state == READY:
+                    turns.put_late(self)
+                interrupted = turns.serve()
+            if interrupted:
                 turns.runtime.interrupted()
-        elif self.begin():
-            if turns.perform(self, own=True):
-                turns.runtime.interrupted()
-        elif turns.serve():
-            turns.runtime.interrupted()
+        finally:
+            # A failure's frames lead back to this one.
+            del self
 
     def make_call(self) -> bool | None:
         """After :meth:`begin`: see ``Future.run``. It is done then, but
         nobody has been told."""
-        succeeded = super().run()
-        if succeeded is not None:
-            self._status = FINISHED
-        return succeeded
+        try:
+            succeeded = super().run()
+            if succeeded is not None:
+                self._status = FINISHED
+            return succeeded
+        finally:
+            # A failure's frames lead back to this one.
+            del self
 
     def tell(self) -> None:
         """After :meth:`make_call`: tell those who wait."""
@@ -151,18 +157,22 @@ class Operation(Future[T]):
         self._call = [call]
         return True
 
-    def give_up(self, error: BaseException | None) -> None:
-        """After :meth:`claim`: it ends with the error; None cancels it."""
-        if self.observed is not None:
-            self.observed.cancelled()
+    def end_unbegun(self, error: BaseException | None) -> None:
+        """After :meth:`claim`: it ends with the error; None cancels it.
+        Nobody is told before :meth:`tell_unbegun`; the ledger does both."""
         if error is None:
             self._status = CANCELLED_AND_NOTIFIED
-            if self._watched is not None:
-                self._announce()
-        else:
-            self.set_exception(error)
-            if isinstance(error, Superseded):
-                self._unseen.seen = True  # somebody wanted it so
+            return
+        self._fail(error, "an operation that never began", own=0)
+        # Who superseded it wanted it so.
+        self._unseen.seen = isinstance(error, Superseded)
+        self._status = FINISHED
+
+    def tell_unbegun(self) -> None:
+        """After :meth:`end_unbegun`: tell those who wait or observe."""
+        if self.observed is not None:
+            self.observed.cancelled()
+        self.tell()
         self.wake_caller()
 
     def wake_caller(self) -> None:

@@ -60,13 +60,6 @@ class Turns(Ledger):
         self._spare = 0
         _all.add(self)
 
-    def do(self, what: Callable[..., Any], *args: Any) -> Any:
-        """Do a change, and bring the tickets that it makes necessary."""
-        answer, owed = self.change(what, *args)
-        if owed:
-            self.bring(owed)
-        return answer
-
     # -- tickets
 
     def start(self, operation: Operation[Any]) -> None:
@@ -111,7 +104,6 @@ class Turns(Ledger):
         return False
 
     def bring(self, number: int) -> None:
-        """Bring so many tickets."""
         while number:
             number -= 1
             error = self.intake.admit()
@@ -162,7 +154,13 @@ class Turns(Ledger):
             if party is not None:
                 # It may be another one than the ticket that was taken.
                 party.task = operation
-            return operation is not None and self.perform(operation, own=True)
+            try:
+                return operation is not None and self.perform(
+                    operation, own=True
+                )
+            finally:
+                # A failure's frames lead back to this one.
+                del operation
         ident = self.runtime.ident()
         if ident in self._bringing:
             # Brought to ourselves: we do it when we come to that.
@@ -183,6 +181,7 @@ class Turns(Ledger):
             operation.tell()
             if succeeded is False and operation.interrupted():
                 interrupted = True
+            del operation  # the frames of its failure lead back here
         return interrupted
 
     def _next(self) -> Operation[Any] | None:
@@ -228,6 +227,8 @@ class Turns(Ledger):
             return operation.make_call()
         finally:
             waiting.leave(ident, outer)
+            # A failure's frames lead back to this one.
+            del operation
 
     def perform(self, operation: Operation[Any], own: bool = False) -> bool:
         """It has begun: run it.
@@ -238,15 +239,19 @@ class Turns(Ledger):
         Returns:
             True if KeyboardInterrupt ended it.
         """
-        if own:
-            succeeded = operation.make_call()
-        else:
-            succeeded = self._make_call(operation, self.runtime.ident())
-        owed = self._finish(operation, succeeded)
-        if owed:
-            self.bring(owed)
-        operation.tell()
-        return succeeded is False and operation.interrupted()
+        try:
+            if own:
+                succeeded = operation.make_call()
+            else:
+                succeeded = self._make_call(operation, self.runtime.ident())
+            owed = self._finish(operation, succeeded)
+            if owed:
+                self.bring(owed)
+            operation.tell()
+            return succeeded is False and operation.interrupted()
+        finally:
+            # A failure's frames lead back to this one.
+            del operation
 
     def _finish(
         self, operation: Operation[Any], succeeded: bool | None

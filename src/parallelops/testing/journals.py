@@ -55,6 +55,7 @@ class MemoryJournal:
     ) -> None:
         self.entries: dict[str, Entry] = {}
         self.written: list[Entry] = []
+        self._last = 0
         self._leases: dict[str, Lease] = {}
         self._lock = runtime.rlock()
         self._faults = {
@@ -116,7 +117,8 @@ class MemoryJournal:
             self._check(lease)
             if entry.id in self.entries:
                 return self.entries[entry.id]
-            place = len(self.entries) + 1
+            self._last += 1
+            place = self._last
             return self._put(lease, dataclasses.replace(entry, sequence=place))
 
         return self._do("accept", work)
@@ -163,6 +165,24 @@ class MemoryJournal:
                 if entry.container == container
             ]
         return found[-limit:]
+
+    def prune(self, lease: Lease, before: float) -> int:
+        """See :meth:`~parallelops.containers.Journal.prune`."""
+
+        def work() -> int:
+            self._check(lease)
+            old = [
+                entry.id
+                for entry in self.entries.values()
+                if entry.scope == lease.scope
+                and entry.finished
+                and (entry.ended_at or 0) < before
+            ]
+            for name in old:
+                del self.entries[name]
+            return len(old)
+
+        return self._do("prune", work)
 
     def _do(self, name: str, work: Callable[[], T]) -> T:
         with self._lock:
