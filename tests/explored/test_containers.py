@@ -99,6 +99,8 @@ def test_group_commit(sim):
 
     def writer(name):
         for number in range(2):
+            # So that some come in the midst of a commit.
+            sim.runtime.sleep(0.004 * name)
             place = (name, number)
             assert group.do(lambda to, p=place: to.append(p) or p) == place
             assert place in committed
@@ -162,16 +164,24 @@ def test_cancel_races_the_turn(sim):
     world = World(sim.runtime)
     with sim.executor(1) as executor, world.operations(executor) as operations:
         operations.recover()
-        first = operations.submit("c", "do")
+        first = operations.submit("c", "do", {"takes": 1})
         second = operations.submit("c", "do")
         third = operations.submit("c", "do")
         cancelled = []
-        sim.together(lambda: cancelled.append(second.cancel()))
+
+        def cancel():
+            sim.runtime.sleep(1)
+            cancelled.append(second.cancel())
+
+        sim.together(cancel)
         third.future.result()
         first.future.result()
         state = world.journal.entries[second.id].state
         assert state is (State.CANCELLED if cancelled[0] else State.SUCCEEDED)
         assert second.state is state
+    steps = [(entry.id, entry.state) for entry in world.journal.written]
+    ended, begun = (second.id, state), (third.id, State.RUNNING)
+    assert steps.index(ended) < steps.index(begun)
     assert world.order("c").count(second.id) == (not cancelled[0])
     world.check()
 
