@@ -86,11 +86,11 @@ def test_containers_change_hands(path):
             "ab", executors, journals, strict=True
         )
     )
-    assert set(one.follow(a, "a").scopes) == set(one.scopes_of("a"))
+    assert one.follow(a, "a") == set(one.scopes_of("a"))
     for container in CONTAINERS[:20]:
         a.submit(container, "start")
     # b is early: a has not given back.
-    assert both.follow(b, "b").scopes == ()
+    assert both.follow(b, "b") == set()
     both.follow(a, "a")
     both.follow(b, "b")
     assert b.owned == set(both.scopes_of("b"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 
@@ -12,6 +13,7 @@ from parallelops.containers import (
     ContainerOperations,
     ContainerQuarantined,
     DuplicateOperation,
+    Fenced,
     Handler,
     InvalidOperation,
     JournalError,
@@ -473,6 +475,58 @@ def test_a_failure_may_hold_the_container(threads, engine, journal):
             other.future.result(LONG)
         assert engine.done[-2:] == [other.id for other in others]
         assert not operations.quarantined()
+
+
+def test_a_container_that_was_held_is_so_after_a_restart(executor, engine):
+    """The next owner finds that the last operation failed."""
+    journal = MemoryJournal(executor.runtime)
+
+    def open_(name):
+        operations = ContainerOperations(
+            executor,
+            handlers=engine,
+            journal=journal,
+            on_error="quarantine",
+            owner=name,
+        )
+        operations.recover()
+        return operations
+
+    before = open_("old")
+    failed = before.submit("c", "start", {"then": "fail"})
+    failed.future.exception(LONG)
+    entry = dataclasses.replace(failed.entry, id="w", state=State.ACCEPTED)
+    entry = dataclasses.replace(entry, attempts=0, parameters="{}")
+    journal.accept(journal.leases()[0], entry)
+    with open_("new") as after:
+        assert list(after.quarantined()["c"]) == [failed.id]
+        waiting = after.get("w")
+        assert not waiting.future.done()
+        after.release("c")
+        waiting.future.result(LONG)
+
+
+def test_a_scope_that_was_lost_is_taken_back(threaded, engine, journal):
+    """When what still runs here has ended, and not before."""
+    shut = engine.gate()
+    running = threaded.submit("c", "stop", {"gate": "shut"})
+    while running.state is not State.RUNNING:
+        threaded._runtime.sleep(0.001)
+    journal.take("", "other", 0.0, None)
+    with pytest.raises(Fenced):
+        threaded.submit("d", "start")
+    assert threaded.owned == set()
+    with pytest.raises(TimeoutError, match="1 operations"):
+        threaded.recover(timeout=0)
+    shut.set()
+    with pytest.raises(OperationUnknown):
+        running.future.result(LONG)
+    with pytest.raises(NotOwned):
+        threaded.submit("d", "start")
+    report = threaded.recover(timeout=LONG)
+    assert report.repeated == (running.id,)
+    assert threaded.get(running.id).future.result(LONG)["attempt"] == 2
+    assert threaded.call("d", "start")
 
 
 @pytest.mark.parametrize("then", ["unknown", "exit"])

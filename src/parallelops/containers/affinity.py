@@ -12,7 +12,6 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from parallelops.containers.errors import InvalidOperation, LeaseHeld
-from parallelops.containers.recovery import RecoveryReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +78,7 @@ class Affinity:
         node: str,
         *,
         timeout: float | None = None,
-    ) -> RecoveryReport:
+    ) -> frozenset[str]:
         """Give back what is not the node's any more, and take what is.
 
         Call it when the nodes have changed, and again for as long as it
@@ -90,6 +89,9 @@ class Affinity:
             operations: with this ``scope_of`` and with ``lease_seconds``.
             timeout: seconds to wait for what runs in a scope.
 
+        Returns:
+            The scopes that were taken.
+
         Raises:
             TimeoutError: something in a scope to give back still runs.
             JournalError: the journal could not be read or written.
@@ -97,11 +99,12 @@ class Affinity:
         wanted = set(self.scopes_of(node))
         for scope in sorted(operations.owned - wanted):
             operations.give_back(scope, timeout=timeout)
-        missing = sorted(wanted - operations.owned)
+        had = operations.owned
         try:
-            return operations.recover(missing)
+            operations.recover(sorted(wanted - had), timeout=timeout)
         except LeaseHeld:
-            return RecoveryReport(scopes=tuple(sorted(operations.owned)))
+            pass  # those that nobody has are taken
+        return operations.owned - had
 
     def _scope(self, number: int) -> str:
         return f"{number}/{self.partitions}"

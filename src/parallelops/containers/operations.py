@@ -58,11 +58,9 @@ class ContainerOperations:
             cancels them, up to one that clears failures, such as "delete";
             "continue" does them; "quarantine" holds them until
             :meth:`release`.
-        max_blocking: how many blocking operations are done at once; they
-            are done in the callers' threads.
+        max_blocking: how many blocking operations are done at once.
         longest_parameters: characters of JSON.
-        longest_result: characters of JSON that the journal keeps; of a
-            longer one, only the future has it.
+        longest_result: characters of JSON; of a longer one nothing is kept.
 
     Raises:
         InvalidOperation: the handlers are none.
@@ -143,13 +141,19 @@ class ContainerOperations:
             self._writer,
             executor,
             self._requests.enqueue,
+            after_failure=on_error == "quarantine",
         )
         self.owner = owner or f"owner-{self._requests.new_id()[:8]}"
         self._recovering = runtime.rlock()
 
     # -- beginning
 
-    def recover(self, scopes: Iterable[str] | None = None) -> RecoveryReport:
+    def recover(
+        self,
+        scopes: Iterable[str] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> RecoveryReport:
         """Take the leases, and bring what was left unfinished in line.
 
         What never began is done in its turn. What had begun is done again
@@ -160,8 +164,11 @@ class ContainerOperations:
 
         Args:
             scopes: which; None takes those of the constructor.
+            timeout: seconds to wait for what still runs here, of a scope
+                that we had and lost; None waits as long as it takes.
 
         Raises:
+            TimeoutError: something of it still runs.
             LeaseHeld: another owner has one; the others are taken.
             JournalDamaged: the journal is not what was written.
             JournalError: it can't be read or written.
@@ -171,6 +178,7 @@ class ContainerOperations:
                 self._scopes if scopes is None else scopes,
                 self.owner,
                 self._lease_seconds,
+                timeout,
             )
 
     def renew(self) -> None:
@@ -180,14 +188,8 @@ class ContainerOperations:
             Fenced: somebody has taken one. Its operations are theirs.
             JournalError: they could not be written.
         """
-        if self._lease_seconds is None:
-            return
-        for lease in list(self._live.leases.values()):
-            until = self._runtime.time() + self._lease_seconds
-            renewed = self._journal.renew(lease, until)
-            with self._live.lock:
-                if self._live.leases.get(lease.scope) is lease:
-                    self._live.leases[lease.scope] = renewed
+        if self._lease_seconds is not None:
+            self._writer.renew(self._runtime.time() + self._lease_seconds)
 
     def give_back(
         self,
@@ -288,8 +290,7 @@ class ContainerOperations:
     # -- settling
 
     def quarantined(self) -> dict[str, dict[str, str]]:
-        """By container in quarantine, the operations that are to be
-        settled, and why."""
+        """By container, the operations that are to be settled, and why."""
         with self._live.lock:
             return {c: dict(holds) for c, holds in self._live.holds.items()}
 
@@ -301,8 +302,8 @@ class ContainerOperations:
 
         Args:
             operation_id: one that its container is quarantined for.
-            state: "succeeded", "failed", "accepted" to have it done (again)
-                at its place, or "cancelled" for one that never began.
+            state: "succeeded", "failed", "accepted" to have it done at its
+                place, or "cancelled" for one that never began.
             reason: for those who read the journal.
 
         Returns:
@@ -321,8 +322,7 @@ class ContainerOperations:
             )
 
     def release(self, container: str) -> None:
-        """Let a container go on that is quarantined because an operation of
-        it failed.
+        """Let a container go on that waits because an operation failed.
 
         Raises:
             InvalidOperation: there is more to settle; see :meth:`resolve`.
@@ -341,9 +341,6 @@ class ContainerOperations:
         """Forget operations that ended so many seconds ago or more.
 
         Their ids are free again. Returns how many there were.
-
-        Raises:
-            JournalError: the journal could not be written.
         """
         before = self._runtime.time() - older_than
         leases = list(self._live.leases.values())

@@ -67,6 +67,8 @@ class Recovery:
         writer: writes their states.
         executor: whose time it is, and who waits.
         enqueue: puts one in the line of its container.
+        after_failure: whether a container whose last operation failed is
+            in quarantine.
     """
 
     def __init__(
@@ -78,6 +80,8 @@ class Recovery:
         writer: Writer,
         executor: Executor,
         enqueue: Callable[[Operation], object],
+        *,
+        after_failure: bool,
     ) -> None:
         self._live = live
         self._journal = journal
@@ -87,11 +91,16 @@ class Recovery:
         self._executor = executor
         self._runtime = executor.runtime
         self._enqueue = enqueue
+        self._after_failure = after_failure
 
     # -- taking over
 
     def take(
-        self, scopes: Iterable[str], owner: str, seconds: float | None
+        self,
+        scopes: Iterable[str],
+        owner: str,
+        seconds: float | None,
+        timeout: float | None,
     ) -> RecoveryReport:
         """Take the leases of scopes, bring all in line, and open them.
 
@@ -103,6 +112,7 @@ class Recovery:
         for scope in scopes:
             if scope in self._live.open:
                 continue
+            self._wait_for(scope, timeout)
             now = self._runtime.time()
             try:
                 leases[scope] = self._journal.take(scope, owner, now, seconds)
@@ -125,6 +135,16 @@ class Recovery:
         return RecoveryReport(
             scopes=tuple(leases), **{k: tuple(v) for k, v in found.items()}
         )
+
+    def _wait_for(self, scope: str, timeout: float | None) -> None:
+        """Until nothing of a scope is running here."""
+        futures = [other.future for other in self._live.of(scope=scope)]
+        left = self._executor.wait(futures, timeout).not_done
+        if left:
+            raise TimeoutError(
+                f"{len(left)} operations of scope {scope!r} are still "
+                "running here; try again later"
+            )
 
     def _drop_holds(self, entries: Iterable[Entry]) -> None:
         # Of an earlier epoch; what still is so is found again.
@@ -173,6 +193,9 @@ class Recovery:
             written = self._journal.advance(lease, first, others)
             known = {entry.id: entry for entry in written}
             ready = [known.get(entry.id, entry) for entry in ready]
+        if self._after_failure:
+            for container in {entry.container for entry in ready}:
+                self._hold_after_failure(container)
         # Only now: who is held is so before anything of it can begin.
         for operation in [self._revive(entry) for entry in ready]:
             if operation.entry.container not in self._live.holds:
@@ -202,6 +225,14 @@ class Recovery:
             entry.action,
             reason,
         )
+
+    def _hold_after_failure(self, container: str) -> None:
+        # What begins in order has ended in order.
+        for entry in reversed(self._journal.history(container)):
+            if entry.attempts and entry.mode != "bypass":
+                if entry.state is State.FAILED:
+                    self._live.hold(entry, f"it failed: {entry.reason}")
+                return
 
     def _revive(self, entry: Entry) -> Operation:
         operation = Operation(
@@ -287,16 +318,11 @@ class Recovery:
         if lease is None:
             return
         self._writer.put_off(scope, "its container goes to another owner")
-        running = [
-            operation.future for operation in self._live.of(scope=scope)
-        ]
-        done = self._executor.wait(running, timeout)
-        if done.not_done and not force:
-            raise TimeoutError(
-                f"{len(done.not_done)} operations of scope {scope!r} are "
-                "still running; call again, or with force, which leaves them "
-                "unknown"
-            )
+        try:
+            self._wait_for(scope, timeout)
+        except TimeoutError:
+            if not force:
+                raise
         self._journal.release(lease)
         with self._live.lock:
             self._live.leases.pop(scope, None)

@@ -42,7 +42,23 @@ class Writer:
 
     def accept(self, entry: Entry) -> Entry:
         """Add it; see :meth:`Journal.accept`."""
-        return self._journal.accept(self.lease(entry), entry)
+        try:
+            return self._journal.accept(self.lease(entry), entry)
+        except Fenced as error:
+            self._lose(entry.scope, error)
+            raise
+
+    def renew(self, until: float) -> None:
+        """Renew all leases; see :meth:`Journal.renew`."""
+        for lease in list(self._live.leases.values()):
+            try:
+                renewed = self._journal.renew(lease, until)
+            except Fenced as error:
+                self._lose(lease.scope, error)
+                raise
+            with self._live.lock:
+                if self._live.leases.get(lease.scope) is lease:
+                    self._live.leases[lease.scope] = renewed
 
     def lease(self, entry: Entry) -> Lease:
         """That of its scope.
