@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parallelops import load_executor
@@ -23,10 +23,11 @@ NODES = [f"node-{number}" for number in range(10)]
 CONTAINERS = [f"container-{number}" for number in range(2000)]
 
 
-@given(st.sets(st.text(), min_size=1, max_size=5), st.text())
+@settings(max_examples=25)
+@given(st.sets(st.text(), min_size=1, max_size=4), st.text())
 def test_each_container_has_one_owner(nodes, container):
     """It is one of the nodes, and the one that has its partition."""
-    affinity = Affinity(nodes, partitions=16, points=8)
+    affinity = Affinity(nodes, partitions=16, points=4)
     owner = affinity.owner_of(container)
     assert owner in nodes
     assert affinity.scope_of(container) in affinity.scopes_of(owner)

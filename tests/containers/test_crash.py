@@ -22,9 +22,12 @@ FULL = bool(os.environ.get("FULL"))
 STATES = 2000 if FULL else 100
 SECTOR = 512
 
-pytestmark = pytest.mark.skipif(
-    disk.library() is None, reason="SQLite is inside Python's own module"
-)
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(
+        disk.library() is None, reason="SQLite is inside Python's own module"
+    ),
+]
 
 
 @pytest.fixture
