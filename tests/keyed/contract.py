@@ -194,8 +194,8 @@ class KeyedContract:
                 keyed.submit(key, ran.append, key)
             gate.open()
             keyed.drain(timeout=LIMIT)
-            # The second of a key got its turn late, and keeps its place.
-            assert "".join(ran) in ("abacab", "bacaab", "baacab", "abcaab")
+            # What got its turn late keeps its place.
+            assert "".join(ran) == "abacab"
 
     # -- bounds
 
@@ -507,6 +507,8 @@ class KeyedContract:
 
     def test_a_failed_frame_is_freed(self, keyed):
         """Without the garbage collector, when its future is gone."""
+        if not self.parallel:
+            pytest.skip("it is run inside submit, whose frames hold it")
 
         class Held:
             pass
