@@ -315,6 +315,15 @@ class KeyedContract:
         assert keyed.cancel_pending() == 0
         assert keyed.stats().cancelled == 3
 
+    def test_completed_by_hand(self, keyed, gate):
+        """One that is queued gives way to the next."""
+        self.hold(keyed, gate)
+        by_hand = keyed.submit("k", forbidden)
+        last = keyed.submit("k", int)
+        by_hand.set_result("by hand")
+        gate.open()
+        assert (by_hand.result(LIMIT), last.result(LIMIT)) == ("by hand", 0)
+
     def test_expiry(self, keyed, gate):
         """Whose turn comes too late never runs."""
         self.hold(keyed, gate)
