@@ -194,8 +194,8 @@ class KeyedContract:
                 keyed.submit(key, ran.append, key)
             gate.open()
             keyed.drain(timeout=LIMIT)
-            # The second of a key got its turn late, and keeps its place.
-            assert "".join(ran) in ("abacab", "bacaab", "baacab", "abcaab")
+            # What got its turn late keeps its place.
+            assert "".join(ran) == "abacab"
 
     # -- bounds
 
@@ -314,6 +314,15 @@ class KeyedContract:
         assert other.result(LIMIT) == 0
         assert keyed.cancel_pending() == 0
         assert keyed.stats().cancelled == 3
+
+    def test_completed_by_hand(self, keyed, gate):
+        """One that is queued gives way to the next."""
+        self.hold(keyed, gate)
+        by_hand = keyed.submit("k", forbidden)
+        last = keyed.submit("k", int)
+        by_hand.set_result("by hand")
+        gate.open()
+        assert (by_hand.result(LIMIT), last.result(LIMIT)) == ("by hand", 0)
 
     def test_expiry(self, keyed, gate):
         """Whose turn comes too late never runs."""
@@ -507,6 +516,8 @@ class KeyedContract:
 
     def test_a_failed_frame_is_freed(self, keyed):
         """Without the garbage collector, when its future is gone."""
+        if not self.parallel:
+            pytest.skip("it is run inside submit, whose frames hold it")
 
         class Held:
             pass

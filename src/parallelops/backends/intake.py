@@ -35,6 +35,7 @@ class Ticket:
 
     # Nobody observes it; the book's own futures are observed.
     observed = None
+    takes_slot = False
 
     def __init__(self, book: Book, pool: Pool) -> None:
         self._book = book

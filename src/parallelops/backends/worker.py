@@ -20,21 +20,36 @@ class Worker(waiting.Party):
     """One thread of a pool.
 
     Attributes:
-        permit: what it parks on; locked but for the moment of waking it.
+        parking: what it parks on; locked but for the moment of waking it.
         succeeded: how many of its tasks returned.
         failed: how many of its tasks raised.
+        helping: how many of the pool's tasks it is in the midst of, beside
+            its own, since it would have waited for them.
     """
 
-    __slots__ = ("_unclaimed", "failed", "permit", "pool", "succeeded")
+    __slots__ = (
+        "_unclaimed",
+        "failed",
+        "helping",
+        "parking",
+        "pool",
+        "succeeded",
+    )
 
     def __init__(self, pool: Pool, name: str) -> None:
         super().__init__(name)
         self.pool = pool
-        self.permit = pool.runtime.lock()
-        self.permit.acquire()
+        self.parking = pool.runtime.lock()
+        self.parking.acquire()
         self.succeeded = 0
         self.failed = 0
+        self.helping = 0
         self._unclaimed = [None]
+
+    def slots(self) -> int:
+        """How many slots of the pool the tasks that it runs hold."""
+        task = self.task
+        return (task is not None and task.takes_slot) + self.helping
 
     def claim(self) -> bool:
         """True for the first who asks: the worker as it begins, or who
@@ -87,7 +102,7 @@ class Worker(waiting.Party):
                 self.succeeded += 1
             elif succeeded is None:
                 # Cancelled, run by one who waited for it, or a ticket.
-                if pool.seats.owed and pool.dismiss(self):
+                if self._leaves():
                     return
                 continue
             else:
@@ -102,6 +117,10 @@ class Worker(waiting.Party):
             if pool.seats.owed and pool.dismiss(self):
                 return
 
+    def _leaves(self) -> bool:
+        """Is it one too many?"""
+        return bool(self.pool.seats.owed) and self.pool.dismiss(self)
+
     def _tell(self, kind: type[events.ExecutorEvent]) -> None:
         if self.pool.observers:
             self.pool.observers.tell(kind, worker=self.name)
@@ -112,7 +131,7 @@ class Worker(waiting.Party):
         if pool.lets_go():
             # Work that was added before is still to be done.
             return bool(pool.ready)
-        permit = self.permit
+        permit = self.parking
         pool.idle.append(permit)
         # Who adds work, closes or resizes from here on sees us; look for
         # what came before.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelops.keyed.line import Line
 from parallelops.keyed.operation import ENDED, QUEUED, READY
+from parallelops.watchers import wake
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -186,7 +187,7 @@ class Entries:
             if operation.state > READY or operation.key not in self.held:
                 drain.left[operation] = None
         if not drain.left:
-            drain.permit.release()
+            wake(drain.permit)
 
     def end_drain(self, drain: Drain) -> None:
         """Change: nobody waits for it any more."""

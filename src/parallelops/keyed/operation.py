@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from parallelops.errors import Superseded
 from parallelops.futures import FINISHED, Future
+from parallelops.watchers import wake
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -57,6 +58,8 @@ class Operation(Future[T]):
         tag: tells which operations may supersede each other.
         permit: what the caller waits on that is to run it, if one is.
     """
+
+    takes_slot = False
 
     # What most leave as it is.
     ordered = True
@@ -178,10 +181,7 @@ class Operation(Future[T]):
     def wake_caller(self) -> None:
         """Have who is to run it look, if there is one."""
         if self.permit is not None:
-            try:
-                self.permit.release()
-            except RuntimeError:
-                pass  # awake already
+            wake(self.permit)
 
     def withdraw(self) -> None:
         """It was never accepted: its submit says so."""

@@ -310,6 +310,12 @@ class Turns(Ledger):
 
     def _cancelled(self, operation: Operation[Any]) -> None:
         self.counts["cancelled"] += 1
+        self._released(operation)
+
+    def released(self, operation: Future[Any]) -> None:
+        self.do(self._released, operation)
+
+    def _released(self, operation: Operation[Any]) -> None:
         if operation.state <= READY:
             self._leave(operation)
         operation.wake_caller()

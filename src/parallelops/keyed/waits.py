@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelops import waiting
 from parallelops.synchronization import at_most
+from parallelops.watchers import wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterator
@@ -34,7 +35,7 @@ class Blocked:
 
     def call(self) -> None:
         """Let it try once more."""
-        self.permit.release()
+        wake(self.permit)
 
 
 class Drain:
@@ -56,12 +57,12 @@ class Drain:
         if operation in self.left:
             del self.left[operation]
             if not self.left:
-                self.permit.release()
+                wake(self.permit)
 
 
 class View:
     """Futures that are others each time one looks; see
-    :func:`waiting.for_futures`."""
+    :func:`waiting.wait_for_futures`."""
 
     def __init__(self, look: Callable[[], Collection[AnyFuture]]) -> None:
         self._look = look
@@ -101,5 +102,5 @@ def acquire(
     party = waiting.party_of(turns.runtime)
     if party is None or timeout is not None:
         return permit.acquire(timeout=at_most(timeout))
-    with waiting.for_futures(party, futures, enough):
-        return permit.acquire()
+    waiting.wait_for_futures(party, permit, futures, enough)
+    return True
