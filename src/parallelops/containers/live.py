@@ -179,6 +179,9 @@ class _Bond:
             on_cancel()
             self.loosen()
 
+    def released(self, future: Future[Any]) -> None:
+        """Its call was taken by us, who end it."""
+
     def help(
         self, future: Future[Any], party: Party, timeout: float | None
     ) -> None:
