@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -39,6 +40,9 @@ _SEEN = 0.88
 # it was sought to no less; to no less than a quarter in any case.
 _HALF, _QUARTER = 0.5, 0.25
 _ENOUGH = 5
+# What was seen is that of the time in which the rate grew by this factor, once
+# or twice: when it was lower the store could have let through more.
+_STRETCH = 1.2
 # Seconds; after so long without a call what was seen before tells nothing.
 _IDLE = 1.0
 
@@ -133,11 +137,15 @@ class AdaptiveLimiter:
         # One more at each refusal that counts. Calls of an earlier epoch
         # were under way then.
         self._epoch = 0
-        # Refusals since the last call that was accepted.
-        self._in_vain = 0
-        # How many were accepted, and since when.
+        # Nothing was accepted since the last refusal: that says nothing of
+        # the rate, but that the pause was too short.
+        self._in_vain = False
+        self._backoff = 0.0
+        # How many were accepted since the last refusal, or since it was
+        # idle; and marks: when, how many by then, and the rate.
         self._accepted = 0
-        self._since = self._last = self._now()
+        self._last = self._now()
+        self._marks = collections.deque([(self._last, 0, 0.0)], maxlen=2)
 
     @property
     def state(self) -> LimiterState:
@@ -173,7 +181,8 @@ class AdaptiveLimiter:
                 ``max_in_flight`` calls to end; None is without end.
 
         Raises:
-            RateLimited: none ended in time, or its turn would be beyond the
+            RateLimited: none ended in time, after which to try again in the
+                time of one call is a guess; or its turn would be beyond the
                 horizon.
         """
         with self._ended:
@@ -212,7 +221,7 @@ class AdaptiveLimiter:
             call.epoch = epoch
             now = self._now()
             if now - self._last > _IDLE + 1 / self._limiter.rate:
-                self._since, self._accepted = now, 0
+                self._measure_from(now)
             self._last = max(now, self._last)
         return 0.0
 
@@ -236,11 +245,10 @@ class AdaptiveLimiter:
             self._leave()
 
     def _grow(self, call: Call) -> None:
-        if self._now() >= self._since:
-            self._accepted += 1
+        self._accepted += 1
         if call.epoch != self._epoch:
             return
-        self._in_vain = 0
+        self._in_vain = False
         # A rate that held nobody back was not tried out.
         if call.place.waited:
             rate = self._limiter.rate
@@ -250,7 +258,10 @@ class AdaptiveLimiter:
             else:
                 growth = self._growth
                 self._growth = min(growth * 2**seconds, _BOLD)
-            self._limiter.change(self._within(rate * (1 + growth * seconds)))
+            rate = self._within(rate * (1 + growth * seconds))
+            self._limiter.change(rate)
+            if self._found and rate > self._marks[-1][2] * _STRETCH:
+                self._marks.append((self._now(), self._accepted, rate))
 
     def _throttle(self, call: Call, wanted: float | None) -> None:
         self._throttled += 1
@@ -262,33 +273,40 @@ class AdaptiveLimiter:
         self._epoch += 1
         now = self._now()
         if self._accepted or not self._in_vain:
-            self._cut(now - self._since)
+            self._cut(now)
+            self._backoff = 1 / self._limiter.rate
         if not wanted:
-            longest = 2**self._in_vain / self._limiter.rate
-            self._limiter.pause(
-                self._random.uniform(0, min(longest, self._max_pause))
-            )
-        self._in_vain += 1
-        self._accepted = 0
+            longest = min(self._backoff, self._max_pause)
+            self._limiter.pause(self._random.uniform(0, longest))
+        self._backoff = min(self._backoff * 2, self._max_pause)
+        self._in_vain = True
         # The store lets nothing through while it wants us to wait; while
         # we chose to wait it would have.
-        self._since = self._last = now + (wanted or 0.0)
+        self._last = now + (wanted or 0.0)
+        self._measure_from(self._last)
 
-    def _cut(self, seconds: float) -> None:
+    def _cut(self, now: float) -> None:
         """Slow down to a little less than what it let through."""
         rate = self._limiter.rate
-        seen = min(rate, self._accepted / seconds) if seconds > 0 else rate
-        # While the rate was sought it grew so fast that what was seen in all
-        # is too little, and no aim.
-        sought = self._growth > _BACK
-        seen = max(seen, rate * (_HALF if sought else _QUARTER))
-        lower = seen * _SEEN
-        self._aim = lower if sought else seen
-        if self._accepted < _ENOUGH:
+        since, before, _ = self._marks[0]
+        accepted = self._accepted - before
+        seen = min(rate, accepted / (now - since)) if now > since else rate
+        if self._found:
+            self._aim = seen = max(seen, rate * _QUARTER)
+            lower = seen * _SEEN
+        else:
+            # Until now it grew so fast that what was seen is no aim.
+            self._aim = lower = max(seen, rate * _HALF) * _SEEN
+        if accepted < _ENOUGH:
             lower = min(lower, rate * _HALF)
         self._limiter.change(self._within(lower))
         self._found = True
         self._growth = _TIMID
+
+    def _measure_from(self, when: float) -> None:
+        self._accepted = 0
+        self._marks.clear()
+        self._marks.append((when, 0, self._limiter.rate))
 
     def _within(self, rate: float) -> float:
         return min(max(rate, self._slowest), self._fastest)
