@@ -34,10 +34,10 @@ def test_rate(sim):
             limiter.acquire()
             times.append(sim.runtime.monotonic())
 
-    sim.together(call, call, call)
+    sim.together(call, call)
     assert_kept(times, 10, 2)
-    assert len(times) == limiter.stats().passed == 6
-    assert sim.runtime.monotonic() == pytest.approx(0.4, abs=1e-4)
+    assert len(times) == limiter.stats().passed == 4
+    assert sim.runtime.monotonic() == pytest.approx(0.2, abs=1e-4)
 
 
 @explored
@@ -60,24 +60,36 @@ def test_line(sim):
 
 
 @explored
+def test_late(sim):
+    """Of those who all come late, as after the process was stopped, one
+    burst is let through, and the others one after the other."""
+    limiter = RateLimiter(10, burst=2, runtime=sim.runtime)
+    places = [limiter.reserve() for _ in range(4)]
+    sim.runtime.sleep(10)
+    waits = []
+    sim.together(*[lambda p=p: waits.append(p.claim()) for p in places])
+    assert sorted(waits) == pytest.approx([0, 0, 0.1, 0.2])
+
+
+@explored
 def test_timeouts(sim):
     """Who gives up takes nothing from the others."""
-    limiter = RateLimiter(10, runtime=sim.runtime)
+    limiter = RateLimiter(20, runtime=sim.runtime)
     outcomes = []
 
     def call():
         try:
-            limiter.acquire(timeout=0.25)
+            limiter.acquire(timeout=0.06)
         except RateLimited:
             outcomes.append("refused")
         else:
             outcomes.append("passed")
 
-    sim.together(*[call] * 5)
-    assert sorted(outcomes) == ["passed"] * 3 + ["refused"] * 2
+    sim.together(*[call] * 4)
+    assert sorted(outcomes) == ["passed"] * 2 + ["refused"] * 2
     stats = limiter.stats()
-    assert (stats.passed, stats.refused) == (3, 2)
-    assert limiter.reserve().claim() == pytest.approx(0.1)
+    assert (stats.passed, stats.refused) == (2, 2)
+    assert limiter.reserve().claim() == pytest.approx(0.05)
 
 
 @explored
@@ -92,15 +104,15 @@ def test_change_and_pause(sim):
 
     def interfere():
         sim.runtime.sleep(0.05)
-        limiter.pause(0.2)
+        limiter.pause(0.1)
         paused.append(sim.runtime.monotonic())
         limiter.change(100)
 
-    sim.together(call, call, call, interfere)
+    sim.together(call, call, interfere)
     (begin,) = paused
-    assert not [when for when in times if begin < when < begin + 0.2]
-    assert len(times) == 3
-    assert sim.runtime.monotonic() < 0.3
+    assert not [when for when in times if begin < when < begin + 0.1]
+    assert len(times) == 2
+    assert sim.runtime.monotonic() < 0.2
 
 
 @explored
@@ -119,7 +131,7 @@ def test_in_flight(sim):
             sim.runtime.sleep(1)
             inside.pop()
 
-    sim.together(*[call] * 4)
+    sim.together(*[call] * 3)
     assert max(most) == 2
     assert limiter.stats().in_flight == 0
     assert sim.runtime.monotonic() == pytest.approx(2, abs=0.01)
@@ -149,15 +161,15 @@ def test_in_flight_in_time(sim):
 
 @explored
 def test_refusals_at_once(sim):
-    """Of many that were under way one cuts the rate, and once."""
+    """Of many that were under way one cuts the rate, and once, whatever is
+    accepted meanwhile."""
     limiter = AdaptiveLimiter(100, runtime=sim.runtime)
-    calls = [limiter.acquire() for _ in range(4)]
-    calls.pop().accepted()
-    sim.together(*[call.throttled for call in calls])
+    calls = [limiter.acquire() for _ in range(3)]
+    sim.together(calls[0].throttled, calls[1].throttled, calls[2].accepted)
     stats = limiter.stats()
-    assert stats.throttled == 3
+    assert stats.throttled == 2
     assert stats.in_flight == 0
-    assert 40 <= limiter.state.rate <= 60
+    assert limiter.state.rate >= 40
 
 
 @explored
