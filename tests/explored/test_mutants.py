@@ -113,6 +113,18 @@ BUGS = {
             "            self._call.clear()\n",
         ),
     ],
+    "ratelimit::test_rate": [
+        Mutant(
+            "who need not wait passes without the lock",
+            "ratelimit/bucket.py",
+            "        with self._lock:\n"
+            "            now = self._count()\n"
+            "            if (\n",
+            "        if True:\n"
+            "            now = self._count()\n"
+            "            if (\n",
+        ),
+    ],
     "ratelimit::test_line": [
         Mutant(
             "a place is handed out without the lock",
@@ -136,7 +148,9 @@ BUGS = {
         Mutant(
             "who looked at the bucket takes from it later",
             "ratelimit/bucket.py",
+            "            reservation.place = None\n"
             "            self._tokens -= 1\n",
+            "            reservation.place = None\n"
             "            tokens = self._tokens\n"
             "            self._lock.release()\n"
             "            self._lock.acquire()\n"

@@ -1,4 +1,4 @@
-"""Stores that limit their callers, in simulated time, and who calls them."""
+"""Stores that limit their callers, and who calls them."""
 
 from __future__ import annotations
 
@@ -27,17 +27,19 @@ class Refusing:
         self.rate, self.burst, self.header = rate, burst, header
         self._runtime, self._latency = runtime, latency
         self._tokens, self._at = float(burst), runtime.monotonic()
+        self._lock = runtime.lock()
 
     def call(self):
         self._runtime.sleep(self._latency / 2)
-        now = self._runtime.monotonic()
-        more = (now - self._at) * self.rate
-        self._tokens = min(self._tokens + more, self.burst)
-        self._at = now
-        passed = self._tokens >= 1 - 1e-9
-        if passed:
-            self._tokens -= 1
-        missing = (1 - self._tokens) / self.rate
+        with self._lock:
+            now = self._runtime.monotonic()
+            more = (now - self._at) * self.rate
+            self._tokens = min(self._tokens + more, self.burst)
+            self._at = now
+            passed = self._tokens >= 1 - 1e-9
+            if passed:
+                self._tokens -= 1
+            missing = (1 - self._tokens) / self.rate
         self._runtime.sleep(self._latency / 2)
         if not passed:
             raise Refusal(

@@ -41,6 +41,13 @@ def test_passes_too(sim):
 def test_is_not_explored():
     assert False
 """
+MORE_THAN_SIM = """
+from parallelops.testing import explore
+
+@explore()
+def test_it(sim, tmp_path):
+    pass
+"""
 RACE = """
 from parallelops.testing import explore
 
@@ -215,11 +222,7 @@ def test_a_strategy_that_changed_begins_anew(tmp_path):
     ("text", "said"),
     [
         ("", "no explored tests"),
-        (
-            "from parallelops.testing import explore as e\n"
-            + "@e()\ndef test_it(sim, tmp_path): pass",
-            "takes more than sim",
-        ),
+        (MORE_THAN_SIM, "takes more than sim"),
     ],
 )
 def test_files_that_it_cannot_run(tmp_path, text, said, capsys):

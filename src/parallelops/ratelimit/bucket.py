@@ -119,6 +119,18 @@ class RateLimiter:
             RateLimited: it would take longer. That is known, and raised, at
                 once, but for a rate that changes meanwhile.
         """
+        with self._lock:
+            now = self._count()
+            if (
+                self._last + 1 <= self._counter
+                and self._tokens >= 1
+                and self._counted_at <= now
+            ):
+                # Nobody waits: there is no need for a place in the line.
+                self._last += 1
+                self._tokens -= 1
+                self._passed += 1
+                return
         place = self.reserve(timeout)
         try:
             self.wait(place.claim, timeout)
