@@ -26,8 +26,10 @@ from concurrent.futures import _base as _std
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from parallelops import waiting
+from parallelops.naming import describe
 from parallelops.synchronization import at_most
 from parallelops.unseen import Unseen
+from parallelops.watchers import Signal, Watchers, wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from parallelops.runtime import Lock
     from parallelops.waiting import Owner
 
-__all__ = ["Future", "describe"]
+__all__ = ["Future"]
 
 T = TypeVar("T")
 AnyFuture = concurrent.futures.Future[Any]
@@ -83,7 +85,7 @@ class Future(concurrent.futures.Future[T]):
         self._call = call
         self._status = _PENDING
         self._exception = None
-        self._watched: waiting.Watchers | None = None  # until somebody looks
+        self._watched: Lock | Watchers | None = None  # until somebody looks
 
     # What the standard library's functions reach for. A future that nobody
     # watches has none of it.
@@ -93,7 +95,7 @@ class Future(concurrent.futures.Future[T]):
         # They hold the lock, look, and add a waiter. So it is done for them
         # once those who wait have been told, which takes the lock.
         watched, status = self._watched, self._status
-        told = watched is None or watched.told
+        told = not isinstance(watched, Watchers) or watched.told
         return status if told or status not in DONE else _RUNNING
 
     @property
@@ -108,14 +110,18 @@ class Future(concurrent.futures.Future[T]):
     def _done_callbacks(self) -> list[Any]:
         return self._watchers().callbacks
 
-    def _watchers(self) -> waiting.Watchers:
+    def _watchers(self) -> Watchers:
         owner = self._owner
         watched = self._watched
-        if watched is None or watched.guard is not owner.lock:
-            made = waiting.Watchers(owner)
+        if not isinstance(watched, Watchers) or (
+            watched.guard is not owner.lock
+        ):
+            made = Watchers(owner)
             with owner.lock:
                 watched = self._watched
-                if watched is None:
+                if not isinstance(watched, Watchers):
+                    if watched is not None:
+                        made.waiters.append(Signal(watched))
                     watched = self._watched = made
                 elif watched.guard is not owner.lock:
                     # In a forked child: who holds the lock may not be here.
@@ -336,21 +342,12 @@ class Future(concurrent.futures.Future[T]):
         self._unseen = Unseen(failure, traceback, name)
 
     def _announce(self) -> None:
-        watched = self._watchers()
-        with watched.lock:
-            if watched.told:
-                return
-            for waiter in watched.waiters:
-                if self._status == _CANCELLED:
-                    waiter.add_cancelled(self)
-                elif self._exception is not None:
-                    waiter.add_exception(self)
-                else:
-                    waiter.add_result(self)
-            watched.told = True
-            callbacks, watched.callbacks = watched.callbacks, []
-        for fn in callbacks:
-            self._call_back(fn)
+        watched = self._watched
+        if isinstance(watched, Watchers):
+            for fn in self._watchers().tell(self):
+                self._call_back(fn)
+        elif watched is not None:
+            wake(watched)
 
     def _call_back(
         self, fn: Callable[[concurrent.futures.Future[T]], object]
@@ -365,33 +362,34 @@ class Future(concurrent.futures.Future[T]):
         party = waiting.party_of(owner.runtime)
         if party is not None and (timeout is None or timeout > 0):
             owner.help(self, party, timeout)
-        signal = waiting.Signal(owner.runtime.lock())
-        watched = self._watchers()
-        watched.waiters.append(signal)
+        permit = owner.runtime.lock()
+        permit.acquire()
+        with owner.lock:
+            alone = self._watched is None
+            if alone:
+                self._watched = permit
+        if not alone:
+            self._watchers().waiters.append(Signal(permit))
         # Look only now: who finishes it from here on sees us.
         if self._status in DONE:
             return
         try:
             if timeout is not None:
-                came = signal.permit.acquire(timeout=at_most(timeout))
+                came = permit.acquire(timeout=at_most(timeout))
             elif party is None:
-                came = signal.permit.acquire()
+                came = permit.acquire()
             else:
                 with waiting.for_futures(party, (self,), bool):
-                    came = signal.permit.acquire()
+                    came = permit.acquire()
             if not came:
                 raise TimeoutError
         except BaseException:
-            with watched.lock:
-                watched.waiters.remove(signal)
+            self._unwatch(permit)
             raise
 
-
-def describe(fn: Any) -> str:
-    """What to call a function in a log, an event or an error."""
-    # Its class is asked: a mock has any attribute, and that one as well.
-    while hasattr(type(fn), "func"):  # functools.partial
-        fn = fn.func
-    name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
-    module = getattr(fn, "__module__", None)
-    return f"{module}.{name}" if module else str(name)
+    def _unwatch(self, permit: Lock) -> None:
+        with self._owner.lock:
+            if self._watched is permit:
+                self._watched = None
+                return
+        self._watchers().forget(permit)

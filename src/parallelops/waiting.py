@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Owner",
     "Party",
-    "Signal",
-    "Watchers",
     "descend",
     "enter",
     "for_futures",
@@ -87,47 +85,6 @@ class Owner(Protocol):
     def starters(self) -> Collection[Party] | None:
         """The parties of which one must be free before a queued future can
         begin; None when one is."""
-
-
-class Watchers:
-    """What waits for one future, and what it is to call back.
-
-    Attributes:
-        lock: guards the others. Each future has its own, as the standard
-            ``wait`` takes those of all it is given, of whatever owners.
-        guard: the lock that the owner had then; see :class:`Owner`.
-        told: whether they know that the future is done.
-    """
-
-    __slots__ = ("callbacks", "guard", "lock", "told", "waiters")
-
-    def __init__(self, owner: Owner) -> None:
-        self.lock = owner.runtime.rlock()
-        self.guard = owner.lock
-        self.told = False
-        self.waiters: list[Any] = []
-        self.callbacks: list[Callable[[Any], object]] = []
-
-
-class Signal:
-    """Wakes one thread when one future is done; and is a waiter as the
-    standard library's futures know them.
-
-    Attributes:
-        permit: what the thread waits for.
-    """
-
-    __slots__ = ("permit",)
-
-    def __init__(self, permit: Lock) -> None:
-        self.permit = permit
-        permit.acquire()
-
-    def add_result(self, future: AnyFuture[Any]) -> None:
-        """Wake it."""
-        self.permit.release()
-
-    add_exception = add_cancelled = add_result
 
 
 # Both by the identity of the thread, and written by that thread alone.

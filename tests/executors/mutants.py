@@ -38,12 +38,6 @@ class Mutant:
 MUTANTS = (
     # -- the meetings
     Mutant(
-        "a worker parks without a last look at the queue",
-        "backends/worker.py",
-        "came = pool.ready or pool.lets_go()",
-        "came = pool.lets_go()",
-    ),
-    Mutant(
         "submit does not wake who is idle",
         "backends/base.py",
         "if pool.idle:",
@@ -163,8 +157,8 @@ MUTANTS = (
     Mutant(
         "idle workers never leave",
         "backends/worker.py",
-        "at_most(pool.options.idle_timeout)",
-        "at_most(None)",
+        "0 if came else pool.idle_timeout",
+        "0 if came else -1",
     ),
     # -- policies
     Mutant(
@@ -321,7 +315,7 @@ MUTANTS = (
     ),
     Mutant(
         "describing a mock never ends",
-        "futures.py",
+        "naming.py",
         'while hasattr(type(fn), "func"):',
         'while hasattr(fn, "func"):',
     ),
@@ -368,8 +362,8 @@ MUTANTS = (
     Mutant(
         "the last comes first",
         "backends/worker.py",
-        "take = pool.ready.popleft",
-        "take = pool.ready.pop",
+        "take = ready.popleft",
+        "take = ready.pop",
     ),
     Mutant(
         "map reads all of its input",

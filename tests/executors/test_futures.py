@@ -12,7 +12,7 @@ import weakref
 import pytest
 
 from parallelops import load_executor
-from parallelops.futures import describe
+from parallelops.naming import describe
 
 LIMIT = 20
 

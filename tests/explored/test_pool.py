@@ -25,6 +25,7 @@ POOL = [
         "backends/worker",
         "futures",
         "waiting",
+        "watchers",
         "watching",
     )
 ]
@@ -174,13 +175,15 @@ def test_cancel_races_run(sim):
     """A cancelled task never runs; one that was not, does; once."""
     with sim.executor(1, max_queue=3) as executor:
         ran = []
+        gate = sim.runtime.event()
+        executor.submit(gate.wait)
         futures = [executor.submit(ran.append, n) for n in range(3)]
 
         def cancel():
             for future in futures:
                 future.cancel()
 
-        sim.together(cancel, cancel)
+        sim.together(cancel, gate.set, cancel)
         assert not executor.wait(futures).not_done
         expected = [n for n in range(3) if not futures[n].cancelled()]
         assert ran == expected

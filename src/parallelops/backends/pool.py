@@ -36,6 +36,7 @@ from parallelops.errors import (
     WorkerStartError,
 )
 from parallelops.executor import Stats
+from parallelops.synchronization import at_most
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -84,6 +85,7 @@ class Pool:
         # What parked workers wait for.
         self.idle: list[Lock] = []
         self.wake = waker(self.idle.pop)
+        self.idle_timeout = at_most(options.idle_timeout)
         self.seats = Slots(options.max_workers, self.lock)
         self.admission = Admission(self, options.max_workers)
         self.workers: dict[Worker, None] = {}
@@ -104,17 +106,6 @@ class Pool:
         error = ExecutorBroken(text)
         error.__cause__ = self._cause
         return error
-
-    def wake_or_hire(self) -> None:
-        """Work was added: see to it that somebody comes for it.
-
-        Raises:
-            WorkerStartError: nobody can.
-        """
-        try:
-            self.wake()
-        except IndexError:
-            self.hire()
 
     def hire(self) -> None:
         """Start another worker, if there is a seat and it is not the end.
