@@ -250,7 +250,17 @@ class Future(concurrent.futures.Future[T]):
     def abandon(self, failure: BaseException) -> None:
         """In a forked child: nobody is left to make the call."""
         if self._status not in DONE:
+            self._claim()
             self.set_exception(failure)
+
+    def _claim(self) -> bool:
+        """Take the call away from all others; False if it has begun."""
+        try:
+            self._call.pop()
+        except IndexError:
+            return False
+        self._call = _TAKEN
+        return True
 
     def revoke(self) -> bool:
         """Take the call away, unless it has begun; who does so sees to what
@@ -259,22 +269,16 @@ class Future(concurrent.futures.Future[T]):
         Returns:
             False if the call has begun.
         """
-        try:
-            self._call.pop()
-        except IndexError:
-            return False
-        if self.observed is not None:
+        claimed = self._claim()
+        if claimed and self.observed is not None:
             self.observed.cancelled()
-        return True
+        return claimed
 
     def cancel(self) -> bool:
         """Cancel a call that nobody has begun; True if it is cancelled."""
         with self._owner.lock:
-            try:
-                self._call.pop()
-            except IndexError:
+            if not self._claim():
                 return self._status == _CANCELLED
-            self._call = _TAKEN
             self._status = _CANCELLED
         self._owner.cancelled(self)
         if self._watched is not None:
@@ -287,11 +291,8 @@ class Future(concurrent.futures.Future[T]):
         Returns:
             True if this call cancelled it.
         """
-        try:
-            self._call.pop()
-        except IndexError:
+        if not self._claim():
             return False
-        self._call = _TAKEN
         self._status = _CANCELLED
         if self._watched is not None:
             self._announce()
@@ -304,13 +305,11 @@ class Future(concurrent.futures.Future[T]):
         with self._owner.lock:
             if self._status == _CANCELLED:
                 return False
-            try:
-                self._call.pop()
-            except IndexError:
-                raise InvalidStateError(f"{self._status}: {self!r}") from None
-            self._call = _TAKEN
+            if not self._claim():
+                raise InvalidStateError(f"{self._status}: {self!r}")
             self._status = _RUNNING
-            return True
+        self._owner.released(self)
+        return True
 
     def set_result(self, result: T) -> None:
         """For who completes a future by hand: it returned ``result``."""
@@ -324,11 +323,13 @@ class Future(concurrent.futures.Future[T]):
         with self._owner.lock:
             if self._status in DONE:
                 raise InvalidStateError(f"{self._status}: {self!r}")
-            self._call = _TAKEN
+            unbegun = self._claim()
             self._result = result
             if failure is not None:
                 self._fail(failure, "a future completed by hand", own=0)
             self._status = FINISHED
+        if unbegun:
+            self._owner.released(self)
         if self._watched is not None:
             self._announce()
 
@@ -362,6 +363,8 @@ class Future(concurrent.futures.Future[T]):
         party = waiting.party_of(owner.runtime)
         if party is not None and (timeout is None or timeout > 0):
             owner.help(self, party, timeout)
+            if self._status in DONE:
+                return
         permit = owner.runtime.lock()
         permit.acquire()
         with owner.lock:
@@ -379,8 +382,8 @@ class Future(concurrent.futures.Future[T]):
             elif party is None:
                 came = permit.acquire()
             else:
-                with waiting.for_futures(party, (self,), bool):
-                    came = permit.acquire()
+                waiting.wait_for_futures(party, permit, (self,), bool)
+                came = True
             if not came:
                 raise TimeoutError
         except BaseException:

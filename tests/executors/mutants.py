@@ -101,7 +101,7 @@ MUTANTS = (
     Mutant(
         "a helped task keeps its slot",
         "backends/pool.py",
-        "            party.failed += 1\n        self.admission.give_back()\n",
+        "            party.failed += 1\n        self.released(future)\n",
         "            party.failed += 1\n",
     ),
     Mutant(
@@ -189,8 +189,8 @@ MUTANTS = (
     Mutant(
         "a deadlock is not noticed",
         "waiting.py",
-        "if _is_stuck(party, awaited):",
-        "if False:",
+        "if not _is_stuck(party, could_end):",
+        "if True:",
     ),
     Mutant(
         "a failure that may come is no hope",
@@ -207,8 +207,8 @@ MUTANTS = (
     Mutant(
         "who has its failure goes on helping",
         "watching.py",
-        "            if self._is_over():\n                return\n",
-        "",
+        "if self._is_over() or (end",
+        "if (end",
     ),
     Mutant(
         "the first failure does not end a wait",
@@ -239,7 +239,7 @@ MUTANTS = (
         "a cancelled task stays in the queue",
         "backends/pool.py",
         "    def cancelled(self, future: Future[Any]) -> None:\n"
-        "        self._remove(future)\n",
+        "        self.released(future)\n",
         "    def cancelled(self, future: Future[Any]) -> None:\n"
         "        self.admission.give_back()\n",
     ),

@@ -7,7 +7,7 @@ import sys
 from typing import get_args
 
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 
 from parallelops.images import LocationStatus
 from parallelops.testing import Fault, WriteFault
@@ -146,7 +146,11 @@ def test_what_is_interesting_comes(what):
         strategy,
         is_it,
         settings=settings(
-            deadline=None, max_examples=20_000, derandomize=True, database=None
+            deadline=None,
+            max_examples=20_000,
+            derandomize=True,
+            database=None,
+            phases=[Phase.generate],
         ),
     )
 

@@ -151,10 +151,10 @@ class Pool:
         """Undo a submit; False if the task has begun."""
         if not future.revoke():
             return False
-        self._remove(future)
+        self.released(future)
         return True
 
-    def _remove(self, future: Future[Any]) -> None:
+    def released(self, future: Future[Any]) -> None:
         try:
             self.ready.remove(future)
         except ValueError:
@@ -168,7 +168,7 @@ class Pool:
             KeyboardInterrupt: it came while the task ran; the future has
                 it, and the caller is to have it too.
         """
-        succeeded = self._run_inside(future)
+        succeeded = self._run_inside(future, self.runtime.ident())
         self.count("succeeded" if succeeded else "failed")
         future.publish()
         try:
@@ -178,8 +178,7 @@ class Pool:
             # A failure's frames lead back to this one.
             del future
 
-    def _run_inside(self, future: Future[Any]) -> bool | None:
-        ident = self.runtime.ident()
+    def _run_inside(self, future: Future[Any], ident: int) -> bool | None:
         outer = waiting.enter(ident, future)
         try:
             return future.run()
@@ -191,7 +190,7 @@ class Pool:
     # -- what futures need
 
     def cancelled(self, future: Future[Any]) -> None:
-        self._remove(future)
+        self.released(future)
         self.count("cancelled")
         if future.observed is not None:
             future.observed.cancelled()
@@ -205,18 +204,18 @@ class Pool:
             return  # somebody will come for it
         # Run out of stack now, or not before the task is booked.
         waiting.descend(8)
-        succeeded = self._run_inside(future)
+        party.helping += 1
+        try:
+            succeeded = self._run_inside(future, party.ident or 0)
+        finally:
+            party.helping -= 1
         if succeeded is None:
             return
-        try:
-            self.ready.remove(future)
-        except ValueError:
-            pass
         if succeeded:
             party.succeeded += 1
         else:
             party.failed += 1
-        self.admission.give_back()
+        self.released(future)
         future.publish()
 
     def starters(self) -> Collection[waiting.Party] | None:
@@ -235,15 +234,17 @@ class Pool:
         self._book(worker)
         self.seats.give(0)
         # Who added work until now may have counted on this worker.
-        if not self.ready:
-            return True
-        try:
-            self.seats.take()
-        except IndexError:
-            return True  # somebody else has the seat
-        with self.lock:
-            self.workers[worker] = None
-        return False
+        if self.ready:
+            try:
+                self.seats.take()
+            except IndexError:
+                pass  # somebody else has the seat
+            else:
+                with self.lock:
+                    self.workers[worker] = None
+                return False
+        waiting.look_again()
+        return True
 
     def _book(self, worker: Worker) -> None:
         with self.lock:
@@ -301,7 +302,8 @@ class Pool:
         cancelled = 0
         for future in self._take_all():
             cancelled += future.drop()
-        self.admission.give_back(cancelled)
+        for _ in range(cancelled):
+            self.admission.give_back()
         self.count("cancelled", cancelled)
 
     def join(self, timeout: float | None) -> None:

@@ -20,21 +20,35 @@ class Worker(waiting.Party):
     """One thread of a pool.
 
     Attributes:
-        permit: what it parks on; locked but for the moment of waking it.
+        parking: what it parks on; locked but for the moment of waking it.
         succeeded: how many of its tasks returned.
         failed: how many of its tasks raised.
+        helping: how many of the pool's tasks it is in the midst of, beside
+            its own, since it would have waited for them.
     """
 
-    __slots__ = ("_unclaimed", "failed", "permit", "pool", "succeeded")
+    __slots__ = (
+        "_unclaimed",
+        "failed",
+        "helping",
+        "parking",
+        "pool",
+        "succeeded",
+    )
 
     def __init__(self, pool: Pool, name: str) -> None:
         super().__init__(name)
         self.pool = pool
-        self.permit = pool.runtime.lock()
-        self.permit.acquire()
+        self.parking = pool.runtime.lock()
+        self.parking.acquire()
         self.succeeded = 0
         self.failed = 0
+        self.helping = 0
         self._unclaimed = [None]
+
+    def slots(self) -> int:
+        """How many slots of the pool the tasks that it runs hold."""
+        return (self.task is not None) + self.helping
 
     def claim(self) -> bool:
         """True for the first who asks: the worker as it begins, or who
@@ -109,7 +123,7 @@ class Worker(waiting.Party):
         if pool.lets_go():
             # Work that was added before is still to be done.
             return bool(pool.ready)
-        permit = self.permit
+        permit = self.parking
         pool.idle.append(permit)
         # Who adds work, closes or resizes from here on sees us; look for
         # what came before.

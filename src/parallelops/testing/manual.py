@@ -147,8 +147,12 @@ class ManualExecutor(Executor):
 
     def cancelled(self, future: Future[Any]) -> None:
         """One that waits was cancelled."""
-        self.pending.remove(future)
+        self.released(future)
         self._counts["cancelled"] += 1
+
+    def released(self, future: Future[Any]) -> None:
+        """One that waits is completed by hand."""
+        self.pending.remove(future)
 
     def help(
         self, future: Future[Any], party: waiting.Party, timeout: float | None
@@ -169,8 +173,10 @@ class _NobodyElse(ThreadRuntime):
         self.monotonic = clock.monotonic  # type: ignore[method-assign]
         self.time = clock.time  # type: ignore[method-assign]
         self.sleep = clock.sleep  # type: ignore[method-assign]
+        # A method would not be seen: real threads have theirs here, too.
+        self.lock = self._unwaited  # type: ignore[method-assign]
 
-    def lock(self) -> Lock:
+    def _unwaited(self) -> Lock:
         return _Unwaited(super().lock(), self._clock)
 
 
