@@ -173,10 +173,8 @@ class _NobodyElse(ThreadRuntime):
         self.monotonic = clock.monotonic  # type: ignore[method-assign]
         self.time = clock.time  # type: ignore[method-assign]
         self.sleep = clock.sleep  # type: ignore[method-assign]
-        # A method would not be seen: real threads have theirs here, too.
-        self.lock = self._unwaited  # type: ignore[method-assign]
 
-    def _unwaited(self) -> Lock:
+    def lock(self) -> Lock:
         return _Unwaited(super().lock(), self._clock)
 
 
