@@ -62,6 +62,7 @@ def tests(session: nox.Session) -> None:
     schedules = FULL if session.python == PYTHONS[0] else FEW
     session.run(
         "pytest",
+        *("-n", "auto", "--dist", "loadfile"),
         *once,
         *session.posargs,
         env={"PARALLELOPS_SCHEDULES": schedules},
