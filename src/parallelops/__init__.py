@@ -17,15 +17,18 @@ from parallelops.errors import (
     MissingDependency,
     ParallelopsError,
     PluginError,
+    RateLimited,
     ShutdownTimeout,
     Superseded,
 )
 from parallelops.executor import Executor, Policy, Stats, Traits
 from parallelops.keyed import KeyedExecutor, KeyedStats
 from parallelops.plugins import load_executor, prepare_process
+from parallelops.ratelimit import AdaptiveLimiter, RateLimiter
 from parallelops.runtime import Runtime, ThreadRuntime
 
 __all__ = [
+    "AdaptiveLimiter",
     "DeadlockError",
     "Executor",
     "ExecutorBroken",
@@ -40,6 +43,8 @@ __all__ = [
     "ParallelopsError",
     "PluginError",
     "Policy",
+    "RateLimited",
+    "RateLimiter",
     "Runtime",
     "ShutdownTimeout",
     "Stats",
