@@ -39,6 +39,7 @@ FLOORS = (
         "events",
         "executor",
         "futures",
+        "intake",
         "naming",
         "redact",
         "runtime",

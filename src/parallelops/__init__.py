@@ -11,13 +11,18 @@ from parallelops.errors import (
     ExecutorBroken,
     ExecutorSaturated,
     ExecutorShutdown,
+    Expired,
+    KeyQuarantined,
+    KeySaturated,
     MissingDependency,
     ParallelopsError,
     PluginError,
     RateLimited,
     ShutdownTimeout,
+    Superseded,
 )
 from parallelops.executor import Executor, Policy, Stats, Traits
+from parallelops.keyed import KeyedExecutor, KeyedStats
 from parallelops.plugins import load_executor, prepare_process
 from parallelops.ratelimit import AdaptiveLimiter, RateLimiter
 from parallelops.runtime import Runtime, ThreadRuntime
@@ -29,6 +34,11 @@ __all__ = [
     "ExecutorBroken",
     "ExecutorSaturated",
     "ExecutorShutdown",
+    "Expired",
+    "KeyQuarantined",
+    "KeySaturated",
+    "KeyedExecutor",
+    "KeyedStats",
     "MissingDependency",
     "ParallelopsError",
     "PluginError",
@@ -38,6 +48,7 @@ __all__ = [
     "Runtime",
     "ShutdownTimeout",
     "Stats",
+    "Superseded",
     "ThreadRuntime",
     "Traits",
     "load_executor",

@@ -12,7 +12,7 @@ import concurrent.futures
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
 __all__ = [
     "CatalogError",
@@ -21,8 +21,11 @@ __all__ = [
     "ExecutorBroken",
     "ExecutorSaturated",
     "ExecutorShutdown",
+    "Expired",
     "IllegalTransition",
     "ImageDataNotFound",
+    "KeyQuarantined",
+    "KeySaturated",
     "LocationRefused",
     "MissingDependency",
     "NotInCatalog",
@@ -34,6 +37,7 @@ __all__ = [
     "ShutdownTimeout",
     "StoreError",
     "StoreUnavailable",
+    "Superseded",
     "TaskLost",
     "WorkerStartError",
 ]
@@ -55,14 +59,89 @@ class ExecutorSaturated(ParallelopsError, RuntimeError):
         capacity: how many tasks it accepts at once, running and queued.
     """
 
-    def __init__(self, executor: str, capacity: int) -> None:
+    def __init__(
+        self, executor: str, capacity: int, message: str = ""
+    ) -> None:
         super().__init__(
-            f"cannot schedule new futures: executor {executor!r} already "
+            message
+            or f"cannot schedule new futures: executor {executor!r} already "
             f"holds {capacity} tasks; raise max_queue, submit more slowly, "
             "or choose another on_saturation"
         )
         self.executor = executor
         self.capacity = capacity
+
+
+class KeySaturated(ExecutorSaturated):
+    """A key has as many operations queued as it may have. Nothing ran.
+
+    Attributes:
+        key: the key.
+        bound: how many operations of one key may wait or run at once.
+    """
+
+    def __init__(
+        self, key: Hashable, bound: int, executor: str = "keyed"
+    ) -> None:
+        super().__init__(
+            executor,
+            bound,
+            f"cannot schedule new futures: {executor} already holds {bound} "
+            f"operations of key {key!r}; submit more slowly, raise "
+            "max_pending_per_key, or choose another on_full",
+        )
+        self.key = key
+        self.bound = bound
+
+
+class KeyQuarantined(ParallelopsError, RuntimeError):
+    """A key takes no operations until it is released. Nothing ran.
+
+    Attributes:
+        key: the key.
+        reason: why, as whoever put it in quarantine said.
+    """
+
+    def __init__(self, key: Hashable, reason: object) -> None:
+        super().__init__(
+            f"key {key!r} is in quarantine until it is released: {reason}"
+        )
+        self.key = key
+        self.reason = reason
+
+
+class Superseded(ParallelopsError, RuntimeError):
+    """An operation gave way to a later one before it began. It never ran.
+
+    Attributes:
+        key: its key.
+        tag: the tag that it shared with the later one.
+    """
+
+    def __init__(self, key: Hashable, tag: Hashable) -> None:
+        super().__init__(
+            f"an operation of key {key!r} was superseded by a later one "
+            f"with the tag {tag!r}"
+        )
+        self.key = key
+        self.tag = tag
+
+
+class Expired(ParallelopsError, TimeoutError):
+    """An operation's turn came too late. It never ran.
+
+    Attributes:
+        key: its key.
+        late: seconds from its deadline until that was noticed.
+    """
+
+    def __init__(self, key: Hashable, late: float) -> None:
+        super().__init__(
+            f"an operation of key {key!r} expired {late:.3f} s before its "
+            "turn came"
+        )
+        self.key = key
+        self.late = late
 
 
 class ExecutorBroken(ParallelopsError, concurrent.futures.BrokenExecutor):
