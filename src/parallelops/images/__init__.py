@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from parallelops.images.catalog import Catalog, DueImage, Settled
+from parallelops.images.entry import LocationEntry, StaticMetrics
 from parallelops.images.filestore import FileStore
 from parallelops.images.location import (
     TRANSITIONS,
@@ -10,6 +11,7 @@ from parallelops.images.location import (
     LocationStatus,
     check_transition,
 )
+from parallelops.images.metrics import LocationMetrics, SourceStatistics
 from parallelops.images.report import (
     LocationResult,
     Outcome,
@@ -17,8 +19,16 @@ from parallelops.images.report import (
     ScrubReport,
 )
 from parallelops.images.scrubber import Scrubber
-from parallelops.images.sqlitecatalog import ImageStatus, SQLiteCatalog
+from parallelops.images.sqlitecatalog import SQLiteCatalog
+from parallelops.images.status import DERIVATION, ImageStatus, image_status
 from parallelops.images.store import Store
+from parallelops.images.strategy import (
+    Chain,
+    Selectable,
+    SelectionContext,
+    Strategy,
+    load_strategy,
+)
 
 __all__ = [
     "TRANSITIONS",
