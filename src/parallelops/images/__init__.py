@@ -1,10 +1,26 @@
-"""Images: where their data is, and how it is deleted when its time comes."""
+"""Images: where their data is, how it is fetched, and how it is deleted."""
 
 from __future__ import annotations
 
 from parallelops.images.catalog import Catalog, DueImage, Settled
+from parallelops.images.destination import Destination
 from parallelops.images.entry import LocationEntry, StaticMetrics
+from parallelops.images.fetch import (
+    Attempt,
+    Fetcher,
+    FetchResult,
+    load_handlers,
+)
 from parallelops.images.filestore import FileStore
+from parallelops.images.group import FetchProgress, GroupMember, ImageGroup
+from parallelops.images.handler import (
+    FetchContext,
+    FetchOptions,
+    Handled,
+    Handler,
+    NotForMe,
+    Wanted,
+)
 from parallelops.images.location import (
     TRANSITIONS,
     Location,
@@ -31,20 +47,45 @@ from parallelops.images.strategy import (
 )
 
 __all__ = [
+    "DERIVATION",
     "TRANSITIONS",
+    "Attempt",
     "Catalog",
+    "Chain",
+    "Destination",
     "DueImage",
+    "FetchContext",
+    "FetchOptions",
+    "FetchProgress",
+    "FetchResult",
+    "Fetcher",
     "FileStore",
+    "GroupMember",
+    "Handled",
+    "Handler",
+    "ImageGroup",
     "ImageStatus",
     "Location",
+    "LocationEntry",
+    "LocationMetrics",
     "LocationResult",
     "LocationStatus",
+    "NotForMe",
     "Outcome",
     "Progress",
     "SQLiteCatalog",
     "ScrubReport",
     "Scrubber",
+    "Selectable",
+    "SelectionContext",
     "Settled",
+    "SourceStatistics",
+    "StaticMetrics",
     "Store",
+    "Strategy",
+    "Wanted",
     "check_transition",
+    "image_status",
+    "load_handlers",
+    "load_strategy",
 ]

@@ -44,7 +44,8 @@ def indices(arms: list[Arm], exploration: float = EXPLORATION) -> list[float]:
     Perchet 2016).
     """
     total = sum(arm.count + arm.pending for arm in arms)
-    return [_index(arm, total / len(arms), exploration) for arm in arms]
+    share = total / len(arms) if arms else 0.0
+    return [_index(arm, share, exploration) for arm in arms]
 
 
 def _index(arm: Arm, fair_share: float, exploration: float) -> float:

@@ -109,7 +109,7 @@ class LocationEntry:
     metadata: Mapping[str, str] = _NOTHING
 
     def __post_init__(self) -> None:
-        url = self.url
+        url: object = self.url  # whatever JSON had there
         if not isinstance(url, str) or not url.isprintable() or " " in url:
             raise InvalidEntry("url", "it must be text without blanks")
         if not 0 < len(url) <= _LONGEST_URL:
@@ -153,7 +153,7 @@ class LocationEntry:
         )
 
     @classmethod
-    def from_json(cls, text: str) -> Self:
+    def from_json(cls, text: object) -> Self:
         """From the text of a JSON object; see :meth:`from_dict`.
 
         Raises:

@@ -82,7 +82,7 @@ class Location:
     store: str | None = None
     status: LocationStatus = LocationStatus.ACTIVE
     deleted_at: float | None = None
-    metrics: StaticMetrics = StaticMetrics()
+    metrics: StaticMetrics = dataclasses.field(default_factory=StaticMetrics)
 
     def __repr__(self) -> str:
         return (

@@ -6,11 +6,24 @@ import collections
 import contextlib
 import dataclasses
 import math
-import operator
 from typing import TYPE_CHECKING, TypeVar
 
+from parallelops.errors import (
+    DestinationError,
+    FetchCancelled,
+    FetchError,
+    StoreError,
+)
 from parallelops.images import bandit
-from parallelops.images.metricsfile import MetricsFile, Observation
+from parallelops.images.metricsfile import MetricsFile
+from parallelops.images.observations import (
+    Observation,
+    Source,
+    add,
+    mean,
+    pause,
+    rewards,
+)
 from parallelops.redact import redact_url
 from parallelops.runtime import ThreadRuntime
 
@@ -24,9 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["LocationMetrics", "Measurement", "SourceStatistics", "source_of"]
 
 _MIB = 1024 * 1024
-# Failures in a row that are less likely than this, by what was before, are
-# a change: what was before says nothing now.
-_CHANGE = 0.001
 _LONGEST_NAME = 255
 # Of others, what looks like a host is the name of a cluster or a volume.
 _WITH_HOST = frozenset(
@@ -57,27 +67,29 @@ class Measurement:
     """One use of a location, while it goes on; one thread uses it.
 
     Attributes:
-        size: bytes that came so far. If it is still 0 when all went well,
-            nothing is recorded.
+        size: bytes that came. If it is still 0 when all went well, nothing
+            is recorded.
+        began: when, on the monotonic clock.
+        ended: the same; None makes it the end of the block.
+        first_byte: seconds until it came; None if nobody said so.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self.size = 0
         self.began = runtime.monotonic()
         self.first_byte: float | None = None
+        self.ended: float | None = None
         self._runtime = runtime
+
+    def finish(self, size: int) -> None:
+        """All came, so many bytes; what is left to do does not count."""
+        self.size = size
+        self.ended = self._runtime.monotonic()
 
     def first_byte_came(self) -> None:
         """The first byte is there; later calls change nothing."""
         if self.first_byte is None:
             self.first_byte = self._runtime.monotonic() - self.began
-
-
-@dataclasses.dataclass(slots=True)
-class _Source:
-    observations: collections.deque[Observation]
-    pending: int = 0
-    failures: int = 0  # in a row, up to now
 
 
 L = TypeVar("L", bound="Selectable")
@@ -147,7 +159,7 @@ class LocationMetrics:
         self._lock = self._runtime.lock()
         self._number = 0
         # The one last used comes last.
-        self._sources: dict[str, _Source] = {}
+        self._sources: dict[str, Source] = {}
         self._file = None if path is None else MetricsFile(path)
         self._saved_at = self._runtime.monotonic()
         if self._file is not None:
@@ -159,8 +171,9 @@ class LocationMetrics:
     def measure(self, location: Selectable) -> Iterator[Measurement]:
         """Measure a use of ``location``, which the ``with`` block makes.
 
-        It failed if the block raises an Exception; others, as that of a
-        Control-C, are not the location's fault.
+        It failed if the block raises an OSError, a StoreError, or a
+        FetchError that is about the data. Other errors are not the
+        location's fault, and record nothing.
         """
         source = source_of(location)
         with self._lock:
@@ -168,17 +181,20 @@ class LocationMetrics:
         measurement = Measurement(self._runtime)
         try:
             yield measurement
-        except Exception:
-            self.record(location, failed=True)
-            raise
-        else:
             if measurement.size:
+                ended = measurement.ended or self._runtime.monotonic()
                 self.record(
                     location,
                     size=measurement.size,
-                    seconds=self._runtime.monotonic() - measurement.began,
+                    # What a clock can't tell took no longer than its tick.
+                    seconds=max(ended - measurement.began, 1e-6),
                     first_byte=measurement.first_byte,
                 )
+        except (DestinationError, FetchCancelled):
+            raise
+        except (FetchError, OSError, StoreError):
+            self.record(location, failed=True)
+            raise
         finally:
             with self._lock:
                 self._source(source).pending -= 1
@@ -215,7 +231,7 @@ class LocationMetrics:
         with self._lock:
             source = self._source(key)
             self._number += 1
-            _add(source, Observation(self._number, now, speed, first_byte))
+            add(source, Observation(self._number, now, speed, first_byte))
             # Used last, and so forgotten last.
             self._sources[key] = self._sources.pop(key)
             due = now - self._saved_at >= self._save_interval
@@ -234,24 +250,9 @@ class LocationMetrics:
         keys = [source_of(location) for location in locations]
         sources = list(dict.fromkeys(keys))
         self._runtime.random.shuffle(sources)  # who of equals is first
-        found = self._observations(sources)
-        with self._lock:
-            pending = [
-                self._sources[key].pending if key in self._sources else 0
-                for key in sources
-            ]
-        arms = [
-            bandit.Arm(reward, count, used)
-            for (reward, count), used in zip(
-                self._rewards(found), pending, strict=True
-            )
-        ]
-        ranked = sorted(
-            zip(bandit.indices(arms) if arms else [], sources, strict=True),
-            key=operator.itemgetter(0),
-            reverse=True,
-        )
-        rank = {source: number for number, (_, source) in enumerate(ranked)}
+        index = self._indices(sources)
+        sources.sort(key=index.__getitem__, reverse=True)
+        rank = {source: number for number, source in enumerate(sources)}
         pairs = sorted(
             zip(keys, locations, strict=True), key=lambda pair: rank[pair[0]]
         )
@@ -295,9 +296,9 @@ class LocationMetrics:
         for key, observation in found[-self._max_sources * self._window :]:
             self._number += 1
             numbered = dataclasses.replace(observation, number=self._number)
-            _add(self._source(key), numbered)
+            add(self._source(key), numbered)
 
-    def _source(self, key: str) -> _Source:
+    def _source(self, key: str) -> Source:
         """The source; the lock is held."""
         source = self._sources.get(key)
         if source is None:
@@ -307,7 +308,7 @@ class LocationMetrics:
                 if oldest is None:
                     break  # as many as are in use are kept
                 del self._sources[oldest]
-            source = _Source(collections.deque(maxlen=self._window))
+            source = Source(collections.deque(maxlen=self._window))
             self._sources[key] = source
         return source
 
@@ -323,34 +324,33 @@ class LocationMetrics:
         reference = first_byte + self._reference_size * rest / size
         return self._reference_size / reference
 
-    def _observations(self, sources: list[str]) -> list[list[Observation]]:
-        """Those in the window, for each of the sources."""
+    def _indices(self, sources: list[str]) -> dict[str, float]:
+        """How much it is worth to try each of the sources next."""
         with self._lock:
-            found = [
-                list(self._sources[key].observations)
-                if key in self._sources
-                else []
+            known = [
+                (list(source.observations), source.pending)
+                if (source := self._sources.get(key))
+                else ([], 0)
                 for key in sources
             ]
-        numbers = sorted(o.number for each in found for o in each)
-        if len(numbers) <= self._window:
-            return found
-        first = numbers[-self._window]
-        return [[o for o in each if o.number >= first] for each in found]
-
-    def _rewards(
-        self, found: list[list[Observation]]
-    ) -> list[tuple[float, float]]:
-        """The mean reward of each source, and from how many."""
         now = self._runtime.monotonic()
-        weighed = [[(self._age(o, now), o.speed) for o in e] for e in found]
-        # Of those that did not fail: a failure makes nothing slower.
-        means = [_mean([pair for pair in e if pair[1]]) for e in weighed]
-        best = max((mean for mean, _ in means), default=0.0)
-        return [
-            _mean([(w, min(speed / best, 1.0) if best else 0.0) for w, speed in e])
-            for e in weighed
+        numbers = sorted(o.number for found, _ in known for o in found)
+        first = numbers[-self._window] if len(numbers) > self._window else 0
+        index, alive, used = {}, {}, {}
+        for key, (found, pending) in zip(sources, known, strict=True):
+            counted = [o for o in found if o.number >= first]
+            if counted and not any(o.speed for o in counted):
+                index[key] = pause(found, pending, now)
+            else:
+                alive[key] = [(self._age(o, now), o.speed) for o in counted]
+                used[key] = pending
+        arms = [
+            bandit.Arm(reward, count, pending)
+            for (reward, count), pending in zip(
+                rewards(list(alive.values())), used.values(), strict=True
+            )
         ]
+        return index | dict(zip(alive, bandit.indices(arms), strict=True))
 
     def _age(self, observation: Observation, now: float) -> float:
         """For how much it counts."""
@@ -367,11 +367,11 @@ class LocationMetrics:
             for weight, o in weighed
             if o.first_byte is not None
         ]
-        throughput, weight = _mean(good)
+        throughput, weight = mean(good)
         # What is old beyond measure weighs nothing at all.
         return SourceStatistics(
             throughput=throughput if weight else None,
-            first_byte=_mean(first)[0] if first else None,
+            first_byte=mean(first)[0] if first else None,
             error_rate=1 - weight / whole if whole else 0.0,
             weight=whole,
         )
@@ -397,30 +397,3 @@ def source_of(location: Selectable) -> str:
         name += host
     store = location.store
     return (f"{store} {name}" if store else name)[:_LONGEST_NAME]
-
-
-def _add(source: _Source, observation: Observation) -> None:
-    observations = source.observations
-    if observation.speed:
-        if source.failures == len(observations):
-            observations.clear()  # nothing but failures: it is back
-        source.failures = 0
-        observations.append(observation)
-        return
-    observations.append(observation)
-    source.failures = min(source.failures + 1, len(observations))
-    before = len(observations) - source.failures
-    failed = sum(not o.speed for o in observations) - source.failures
-    # By Laplace's rule of succession, from what was before.
-    chance = ((failed + 1) / (before + 2)) ** source.failures
-    if before and chance < _CHANGE:
-        for _ in range(before):
-            observations.popleft()
-
-
-def _mean(weighed: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """The mean, and the weight of all."""
-    whole = sum(weight for weight, _ in weighed)
-    if not whole:
-        return 0.0, 0.0
-    return sum(weight * value for weight, value in weighed) / whole, whole

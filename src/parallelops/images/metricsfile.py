@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import math
@@ -11,33 +10,18 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from parallelops.images.observations import Observation
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["MetricsFile", "Observation"]
+__all__ = ["MetricsFile"]
 
 _log = logging.getLogger(__name__)
 
 _VERSION = 1
 _LONGEST = 64 * 1024 * 1024  # bytes
 _LONGEST_NAME = 255
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Observation:
-    """One measurement of a source.
-
-    Attributes:
-        number: later ones have greater numbers.
-        at: when, on the monotonic clock.
-        speed: bytes a second; 0 for a failure.
-        first_byte: seconds until the first byte; None if nobody measured.
-    """
-
-    number: int
-    at: float
-    speed: float
-    first_byte: float | None = None
 
 
 class MetricsFile:
