@@ -9,11 +9,12 @@ client that picks a direct URL use the same ones.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from parallelops.errors import ConfigError, PluginError
+from parallelops.errors import PluginError
 from parallelops.plugins import LOCATION_STRATEGIES
 from parallelops.redact import redact_text
 from parallelops.runtime import Runtime, ThreadRuntime
@@ -182,17 +183,17 @@ def load_strategy(names: Iterable[str]) -> Chain:
             called.
 
     Raises:
-        PluginError: there is no such strategy, or it is broken.
-        ConfigError: a name comes twice.
+        PluginError: there is no such strategy, it is broken, or it comes
+            twice.
     """
     chain = tuple((name, LOCATION_STRATEGIES.load(name)) for name in names)
-    loaded = [name for name, _ in chain]
-    for name in loaded:
-        if loaded.count(name) > 1:
-            raise ConfigError(
-                "location strategies",
-                f"{name!r} comes {loaded.count(name)} times; a second time "
-                "it decides nothing",
+    counts = collections.Counter(name for name, _ in chain)
+    for name, count in counts.items():
+        if count > 1:
+            raise PluginError(
+                LOCATION_STRATEGIES.name,
+                name,
+                f"it comes {count} times; after the first it decides nothing",
             )
     return Chain(chain)
 
