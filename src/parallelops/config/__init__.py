@@ -57,6 +57,8 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
+_DEFAULTS = {opt.dest: opt.default for opt in OPTIONS}
+
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """The options, for oslo.config's generators of samples and docs."""
@@ -117,9 +119,7 @@ def validate(conf: cfg.ConfigOpts) -> None:
     Raises:
         ConfigError: an option cannot work, or there is no such option.
     """
-    values = _checked(conf)
-    _strategy(values)
-    _handlers(values)
+    _checked(conf)
 
 
 def executor_from(conf: cfg.ConfigOpts, **options: Any) -> Executor:
@@ -259,6 +259,11 @@ def _checked(conf: cfg.ConfigOpts) -> dict[str, Any]:
         raise _error("executor", str(error)) from error
     for option in unknown_options(cls, _chosen(values)):
         raise _error(option, f"executor {name!r} does not take it; remove it")
+    # The defaults work, and what they name takes a while to load.
+    if values["location_strategies"] != _DEFAULTS["location_strategies"]:
+        _strategy(values)
+    if values["image_handlers"] != _DEFAULTS["image_handlers"]:
+        _handlers(values)
     size = values["scrub_pool_size"]
     traits = getattr(cls, "traits", Traits())
     # A scrub works with objects of its own process.

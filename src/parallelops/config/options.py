@@ -45,6 +45,16 @@ class _Folders(types.Dict):
         return folders
 
 
+class _Folder(types.String):
+    """The path of a folder, the same wherever a process was started."""
+
+    def __call__(self, value: object) -> str:
+        folder: str = super().__call__(value)
+        if not folder.startswith("/"):
+            raise ValueError(f"{value!r} is not a path from the root on")
+        return folder
+
+
 def _count(name: str, least: int, **others: Any) -> cfg.Opt:
     kind = _Number(int, "integer value", min=least)
     return cfg.Opt(name, type=kind, **others)
@@ -260,8 +270,8 @@ _LOCATIONS = [
 In which order the locations of an image are tried.
 
 Each strategy decides among those that are equal to the ones before
-it, so that ``store_preference,weight,random`` prefers a store, there
-the greatest weight, and of equal weights any.
+it. So ``store_preference,weight,random`` prefers a store, there the
+greatest weight, and of equal weights any.
 
 Possible values, with commas in between:
 
@@ -344,6 +354,7 @@ Related options:
     ),
     cfg.ListOpt(
         "image_folders",
+        item_type=_Folder(),
         default=[],
         sample_default=["/srv/images"],
         help="""
@@ -355,7 +366,7 @@ none is set, no file is read.
 
 Possible values:
 
-* Paths of folders, with commas in between.
+* Paths of folders, from the root on, with commas in between.
 """,
     ),
 ]

@@ -218,12 +218,13 @@ def _parsed(header: bytes) -> tuple[bytes, Member]:
     size = _size(header[124:136])
     if kind == b"x":
         return kind, Member("", size)
-    name = _name(header)
+    shown = _shown_bytes(header[:100].partition(b"\0")[0])
     if kind not in (b"0", b"\0"):
         what = _KINDS.get(kind, "of no known kind")
-        raise ArchiveRefused(f"it is {what}, not a plain file", name)
+        raise ArchiveRefused(f"it is {what}, not a plain file", shown)
     if header[157:257].strip(b"\0"):
-        raise ArchiveRefused("it is a link to another", name)
+        raise ArchiveRefused("it is a link to another", shown)
+    name = _name(header)
     return kind, Member(name, size)
 
 
