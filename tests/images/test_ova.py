@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tarfile
 
 import pytest
@@ -89,7 +88,7 @@ def test_the_disk_is_taken_out(place, algorithm, last):
     assert done.method == "ova"
     assert done.checked
     assert (place.target / "disk").read_bytes() == DISK
-    assert os.listdir(place.target) == ["disk"]
+    assert [path.name for path in place.target.iterdir()] == ["disk"]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +177,7 @@ def test_a_refused_package_is_a_reason_in_the_result(place):
         fetcher.fetch(
             [LocationEntry(url=file.as_uri())], place.target / "x", WANTED
         )
-    assert not os.listdir(place.target)
+    assert not list(place.target.iterdir())
 
 
 @settings(

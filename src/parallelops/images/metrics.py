@@ -23,6 +23,7 @@ from parallelops.images.observations import (
     mean,
     pause,
     rewards,
+    weigh,
 )
 from parallelops.redact import redact_url
 from parallelops.runtime import ThreadRuntime
@@ -334,15 +335,19 @@ class LocationMetrics:
                 for key in sources
             ]
         now = self._runtime.monotonic()
-        numbers = sorted(o.number for found, _ in known for o in found)
-        first = numbers[-self._window] if len(numbers) > self._window else 0
+        first = 0
+        if sum(len(found) for found, _ in known) > self._window:
+            numbers = sorted(o.number for found, _ in known for o in found)
+            first = numbers[-self._window]
         index, alive, used = {}, {}, {}
         for key, (found, pending) in zip(sources, known, strict=True):
-            counted = [o for o in found if o.number >= first]
+            counted = (
+                [o for o in found if o.number >= first] if first else found
+            )
             if counted and not any(o.speed for o in counted):
                 index[key] = pause(found, pending, now)
             else:
-                alive[key] = [(self._age(o, now), o.speed) for o in counted]
+                alive[key] = weigh(counted, now, self._half_life)
                 used[key] = pending
         arms = [
             bandit.Arm(reward, count, pending)
@@ -352,19 +357,15 @@ class LocationMetrics:
         ]
         return index | dict(zip(alive, bandit.indices(arms), strict=True))
 
-    def _age(self, observation: Observation, now: float) -> float:
-        """For how much it counts."""
-        return float(2.0 ** (-(now - observation.at) / self._half_life))
-
     def _statistics(
         self, observations: tuple[Observation, ...], now: float
     ) -> SourceStatistics:
-        weighed = [(self._age(o, now), o) for o in observations]
+        weighed = weigh(observations, now, self._half_life)
         whole = sum(weight for weight, _ in weighed)
-        good = [(weight, o.speed) for weight, o in weighed if o.speed]
+        good = [pair for pair in weighed if pair[1]]
         first = [
             (weight, o.first_byte)
-            for weight, o in weighed
+            for (weight, _), o in zip(weighed, observations, strict=True)
             if o.first_byte is not None
         ]
         throughput, weight = mean(good)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Observation", "Source", "add", "mean", "pause", "rewards"]
+__all__ = ["Observation", "Source", "add", "mean", "pause", "rewards", "weigh"]
 
 # Failures in a row that are less likely than this, by what was before, are
 # a change: what was before says nothing now.
@@ -97,10 +97,21 @@ def rewards(
     # Of those that did not fail: a failure makes nothing slower.
     means = [mean([pair for pair in each if pair[1]]) for each in sources]
     best = max((mean for mean, _ in means), default=0.0) or 1.0
-    return [
-        mean([(weight, min(speed / best, 1.0)) for weight, speed in each])
-        for each in sources
-    ]
+    found = []
+    for each in sources:
+        gained, whole = 0.0, 0.0
+        for weight, speed in each:
+            whole += weight
+            gained += weight * speed if speed < best else weight * best
+        found.append((gained / best / whole if whole else 0.0, whole))
+    return found
+
+
+def weigh(
+    observations: Sequence[Observation], now: float, half_life: float
+) -> list[tuple[float, float]]:
+    """For how much each counts, and its speed; at ``half_life``, half."""
+    return [(2.0 ** ((o.at - now) / half_life), o.speed) for o in observations]
 
 
 def mean(weighed: Sequence[tuple[float, float]]) -> tuple[float, float]:
