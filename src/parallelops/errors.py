@@ -286,7 +286,8 @@ class NoLocationWorked(FetchError):
     """No location of an image gave its data.
 
     Attributes:
-        reasons: what became of each attempt, in words without secrets.
+        reasons: why each attempt failed, in words without secrets; or, if
+            none was made, why not.
     """
 
     def __init__(self, reasons: Sequence[str]) -> None:

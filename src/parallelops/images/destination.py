@@ -139,8 +139,8 @@ class Destination:
                 src_dir_fd=self._directory,
                 dst_dir_fd=self._directory,
             )
-            self._temporary = None
-            self._close()
+            # Of two names of one file, a rename leaves both.
+            self.discard()
             os.fsync(self._directory)
 
     def discard(self) -> None:

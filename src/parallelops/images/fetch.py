@@ -223,7 +223,8 @@ class Fetcher:
                     seconds=self._runtime.monotonic() - began,
                     attempts=tuple(attempts),
                 )
-        raise NoLocationWorked([str(attempt) for attempt in attempts])
+        failed = [each for each in attempts if not each.declined] or attempts
+        raise NoLocationWorked([str(attempt) for attempt in failed])
 
     def _try(
         self,
