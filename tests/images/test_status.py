@@ -84,8 +84,8 @@ def documented():
     """The truth table of the documentation, as rows of cells."""
     text = PAGE.read_text()
     table = re.search(r"\| locations .*?\n\n", text, re.DOTALL).group()
-    for line in table.splitlines()[2:]:
-        yield [cell.strip(" `") for cell in line.strip("|").split("|")]
+    for line in table.replace("`", "").strip().splitlines()[2:]:
+        yield [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def rows():

@@ -44,7 +44,7 @@ class StaticMetrics:
     """
 
     weight: float = 0.0
-    node_weights: Mapping[str, float] = _NOTHING
+    node_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # Frozen, so that a plain assignment would be refused.
@@ -106,7 +106,7 @@ class LocationEntry:
 
     url: str
     metrics: StaticMetrics = dataclasses.field(default_factory=StaticMetrics)
-    metadata: Mapping[str, str] = _NOTHING
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         url: object = self.url  # whatever JSON had there
