@@ -26,8 +26,10 @@ from concurrent.futures import _base as _std
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from parallelops import waiting
+from parallelops.naming import describe
 from parallelops.synchronization import at_most
 from parallelops.unseen import Unseen
+from parallelops.watchers import Signal, Watchers, wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from parallelops.runtime import Lock
     from parallelops.waiting import Owner
 
-__all__ = ["Future", "describe"]
+__all__ = ["Future"]
 
 T = TypeVar("T")
 AnyFuture = concurrent.futures.Future[Any]
@@ -83,7 +85,7 @@ class Future(concurrent.futures.Future[T]):
         self._call = call
         self._status = _PENDING
         self._exception = None
-        self._watched: waiting.Watchers | None = None  # until somebody looks
+        self._watched: Lock | Watchers | None = None  # until somebody looks
 
     # What the standard library's functions reach for. A future that nobody
     # watches has none of it.
@@ -93,7 +95,7 @@ class Future(concurrent.futures.Future[T]):
         # They hold the lock, look, and add a waiter. So it is done for them
         # once those who wait have been told, which takes the lock.
         watched, status = self._watched, self._status
-        told = watched is None or watched.told
+        told = not isinstance(watched, Watchers) or watched.told
         return status if told or status not in DONE else _RUNNING
 
     @property
@@ -108,14 +110,18 @@ class Future(concurrent.futures.Future[T]):
     def _done_callbacks(self) -> list[Any]:
         return self._watchers().callbacks
 
-    def _watchers(self) -> waiting.Watchers:
+    def _watchers(self) -> Watchers:
         owner = self._owner
         watched = self._watched
-        if watched is None or watched.guard is not owner.lock:
-            made = waiting.Watchers(owner)
+        if not isinstance(watched, Watchers) or (
+            watched.guard is not owner.lock
+        ):
+            made = Watchers(owner)
             with owner.lock:
                 watched = self._watched
-                if watched is None:
+                if not isinstance(watched, Watchers):
+                    if watched is not None:
+                        made.waiters.append(Signal(watched))
                     watched = self._watched = made
                 elif watched.guard is not owner.lock:
                     # In a forked child: who holds the lock may not be here.
@@ -244,7 +250,17 @@ class Future(concurrent.futures.Future[T]):
     def abandon(self, failure: BaseException) -> None:
         """In a forked child: nobody is left to make the call."""
         if self._status not in DONE:
+            self._claim()
             self.set_exception(failure)
+
+    def _claim(self) -> bool:
+        """Take the call away from all others; False if it has begun."""
+        try:
+            self._call.pop()
+        except IndexError:
+            return False
+        self._call = _TAKEN
+        return True
 
     def revoke(self) -> bool:
         """Take the call away, unless it has begun; who does so sees to what
@@ -253,22 +269,16 @@ class Future(concurrent.futures.Future[T]):
         Returns:
             False if the call has begun.
         """
-        try:
-            self._call.pop()
-        except IndexError:
-            return False
-        if self.observed is not None:
+        claimed = self._claim()
+        if claimed and self.observed is not None:
             self.observed.cancelled()
-        return True
+        return claimed
 
     def cancel(self) -> bool:
         """Cancel a call that nobody has begun; True if it is cancelled."""
         with self._owner.lock:
-            try:
-                self._call.pop()
-            except IndexError:
+            if not self._claim():
                 return self._status == _CANCELLED
-            self._call = _TAKEN
             self._status = _CANCELLED
         self._owner.cancelled(self)
         if self._watched is not None:
@@ -281,11 +291,8 @@ class Future(concurrent.futures.Future[T]):
         Returns:
             True if this call cancelled it.
         """
-        try:
-            self._call.pop()
-        except IndexError:
+        if not self._claim():
             return False
-        self._call = _TAKEN
         self._status = _CANCELLED
         if self._watched is not None:
             self._announce()
@@ -298,13 +305,11 @@ class Future(concurrent.futures.Future[T]):
         with self._owner.lock:
             if self._status == _CANCELLED:
                 return False
-            try:
-                self._call.pop()
-            except IndexError:
-                raise InvalidStateError(f"{self._status}: {self!r}") from None
-            self._call = _TAKEN
+            if not self._claim():
+                raise InvalidStateError(f"{self._status}: {self!r}")
             self._status = _RUNNING
-            return True
+        self._owner.released(self)
+        return True
 
     def set_result(self, result: T) -> None:
         """For who completes a future by hand: it returned ``result``."""
@@ -318,11 +323,13 @@ class Future(concurrent.futures.Future[T]):
         with self._owner.lock:
             if self._status in DONE:
                 raise InvalidStateError(f"{self._status}: {self!r}")
-            self._call = _TAKEN
+            unbegun = self._claim()
             self._result = result
             if failure is not None:
                 self._fail(failure, "a future completed by hand", own=0)
             self._status = FINISHED
+        if unbegun:
+            self._owner.released(self)
         if self._watched is not None:
             self._announce()
 
@@ -336,21 +343,12 @@ class Future(concurrent.futures.Future[T]):
         self._unseen = Unseen(failure, traceback, name)
 
     def _announce(self) -> None:
-        watched = self._watchers()
-        with watched.lock:
-            if watched.told:
-                return
-            for waiter in watched.waiters:
-                if self._status == _CANCELLED:
-                    waiter.add_cancelled(self)
-                elif self._exception is not None:
-                    waiter.add_exception(self)
-                else:
-                    waiter.add_result(self)
-            watched.told = True
-            callbacks, watched.callbacks = watched.callbacks, []
-        for fn in callbacks:
-            self._call_back(fn)
+        watched = self._watched
+        if isinstance(watched, Watchers):
+            for fn in self._watchers().tell(self):
+                self._call_back(fn)
+        elif watched is not None:
+            wake(watched)
 
     def _call_back(
         self, fn: Callable[[concurrent.futures.Future[T]], object]
@@ -365,33 +363,34 @@ class Future(concurrent.futures.Future[T]):
         party = waiting.party_of(owner.runtime)
         if party is not None and (timeout is None or timeout > 0):
             owner.help(self, party, timeout)
-        signal = waiting.Signal(owner.runtime.lock())
-        watched = self._watchers()
-        watched.waiters.append(signal)
+        permit = owner.runtime.lock()
+        permit.acquire()
+        with owner.lock:
+            alone = self._watched is None
+            if alone:
+                self._watched = permit
+        if not alone:
+            self._watchers().waiters.append(Signal(permit))
         # Look only now: who finishes it from here on sees us.
         if self._status in DONE:
             return
         try:
             if timeout is not None:
-                came = signal.permit.acquire(timeout=at_most(timeout))
+                came = permit.acquire(timeout=at_most(timeout))
             elif party is None:
-                came = signal.permit.acquire()
+                came = permit.acquire()
             else:
-                with waiting.for_futures(party, (self,), bool):
-                    came = signal.permit.acquire()
+                waiting.wait_for_futures(party, permit, (self,), bool)
+                came = True
             if not came:
                 raise TimeoutError
         except BaseException:
-            with watched.lock:
-                watched.waiters.remove(signal)
+            self._unwatch(permit)
             raise
 
-
-def describe(fn: Any) -> str:
-    """What to call a function in a log, an event or an error."""
-    # Its class is asked: a mock has any attribute, and that one as well.
-    while hasattr(type(fn), "func"):  # functools.partial
-        fn = fn.func
-    name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
-    module = getattr(fn, "__module__", None)
-    return f"{module}.{name}" if module else str(name)
+    def _unwatch(self, permit: Lock) -> None:
+        with self._owner.lock:
+            if self._watched is permit:
+                self._watched = None
+                return
+        self._watchers().forget(permit)

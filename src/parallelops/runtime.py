@@ -171,8 +171,9 @@ class ThreadRuntime(Runtime):
 
     def __init__(self) -> None:
         super().__init__()
-        # Asked for at each task that a caller runs itself.
+        # These are asked for at each wait.
         self.ident = threading.get_ident  # type: ignore[method-assign]
+        self.lock = threading.Lock  # type: ignore[method-assign]
 
     def spawn(self, target: Callable[[], object], *, name: str) -> Handle:
         thread = threading.Thread(target=target, name=name, daemon=True)

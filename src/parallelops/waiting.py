@@ -12,14 +12,14 @@ end.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parallelops.errors import DeadlockError
+from parallelops.watchers import wake
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from concurrent.futures import Future as AnyFuture
 
     from parallelops.futures import Future
@@ -28,17 +28,18 @@ if TYPE_CHECKING:
 __all__ = [
     "Owner",
     "Party",
-    "Signal",
-    "Watchers",
+    "Stuck",
+    "can_start",
     "descend",
     "enter",
-    "for_futures",
-    "for_room",
     "forget",
     "leave",
+    "look_again",
     "party_of",
     "register",
     "unregister",
+    "wait_for",
+    "wait_for_futures",
 ]
 
 
@@ -49,21 +50,39 @@ class Party:
         name: what it is called in errors.
         ident: its identity, in its runtime.
         task: the future that it took as a worker and is running.
-        awaited: set while it waits without a time limit: tells whether
-            anything could end the wait, given which parties are stuck.
+        wait: what it waits for without a time limit, while it does.
     """
 
-    __slots__ = ("awaited", "ident", "name", "task")
+    __slots__ = ("ident", "name", "task", "wait")
 
     def __init__(self, name: str, ident: int | None = None) -> None:
         self.name = name
         self.ident = ident
         self.task: Future[Any] | None = None
-        self.awaited: Callable[[Stuck], bool] | None = None
+        self.wait: _Wait | None = None
 
 
 # Tells of a party whether it can do nothing but wait.
 Stuck = Callable[[Party], bool]
+
+
+class _Wait:
+    """One wait without a time limit.
+
+    Attributes:
+        permit: the lock that the party sleeps on.
+        could_end: could something end it, given which parties are stuck?
+        doomed: it was found, meanwhile, that nothing can.
+    """
+
+    __slots__ = ("could_end", "doomed", "permit")
+
+    def __init__(
+        self, permit: Lock, could_end: Callable[[Stuck], bool]
+    ) -> None:
+        self.permit = permit
+        self.could_end = could_end
+        self.doomed = False
 
 
 class Owner(Protocol):
@@ -78,6 +97,10 @@ class Owner(Protocol):
     def cancelled(self, future: Future[Any]) -> None:
         """A future that nobody had begun was cancelled."""
 
+    def released(self, future: Future[Any]) -> None:
+        """A future that nobody had begun is completed by hand: its call
+        will not be made."""
+
     def help(
         self, future: Future[Any], party: Party, timeout: float | None
     ) -> None:
@@ -87,47 +110,6 @@ class Owner(Protocol):
     def starters(self) -> Collection[Party] | None:
         """The parties of which one must be free before a queued future can
         begin; None when one is."""
-
-
-class Watchers:
-    """What waits for one future, and what it is to call back.
-
-    Attributes:
-        lock: guards the others. Each future has its own, as the standard
-            ``wait`` takes those of all it is given, of whatever owners.
-        guard: the lock that the owner had then; see :class:`Owner`.
-        told: whether they know that the future is done.
-    """
-
-    __slots__ = ("callbacks", "guard", "lock", "told", "waiters")
-
-    def __init__(self, owner: Owner) -> None:
-        self.lock = owner.runtime.rlock()
-        self.guard = owner.lock
-        self.told = False
-        self.waiters: list[Any] = []
-        self.callbacks: list[Callable[[Any], object]] = []
-
-
-class Signal:
-    """Wakes one thread when one future is done; and is a waiter as the
-    standard library's futures know them.
-
-    Attributes:
-        permit: what the thread waits for.
-    """
-
-    __slots__ = ("permit",)
-
-    def __init__(self, permit: Lock) -> None:
-        self.permit = permit
-        permit.acquire()
-
-    def add_result(self, future: AnyFuture[Any]) -> None:
-        """Wake it."""
-        self.permit.release()
-
-    add_exception = add_cancelled = add_result
 
 
 # Both by the identity of the thread, and written by that thread alone.
@@ -199,12 +181,13 @@ def leave(ident: int, outer: _Inner | None) -> None:
         _inner[ident] = outer
 
 
-def for_futures(
+def wait_for_futures(
     party: Party,
+    permit: Lock,
     futures: Collection[AnyFuture[Any]],
     enough: Callable[[list[AnyFuture[Any]]], bool],
-) -> contextlib.AbstractContextManager[None]:
-    """``party`` waits for some of the futures, in the ``with`` block.
+) -> None:
+    """``party`` sleeps on ``permit`` until some of the futures wake it.
 
     Args:
         enough: would it do, if these came to their end? It is asked again
@@ -213,67 +196,86 @@ def for_futures(
     Raises:
         DeadlockError: nothing could ever end the wait.
     """
-    return _awaiting(
+    wait_for(
         party,
+        permit,
         lambda stuck: enough([f for f in futures if _can_end(f, stuck)]),
     )
 
 
-def for_room(
-    party: Party, owner: Owner
-) -> contextlib.AbstractContextManager[None]:
-    """``party`` waits, in the ``with`` block, for ``owner`` to have room.
+def wait_for(
+    party: Party, permit: Lock, could_end: Callable[[Stuck], bool]
+) -> None:
+    """``party`` sleeps on ``permit``, with no time limit.
+
+    Args:
+        could_end: could something end the wait, given which parties are
+            stuck? It is asked again when others begin to wait.
 
     Raises:
         DeadlockError: nothing could ever end the wait.
     """
-    return _awaiting(party, lambda stuck: _can_start(owner, stuck))
-
-
-@contextlib.contextmanager
-def _awaiting(
-    party: Party, awaited: Callable[[Stuck], bool]
-) -> Iterator[None]:
     ident = party.ident or 0
     known = ident in _parties
     # First say it, then look: of parties that close a circle together, the
     # last one sees all of it.
-    party.awaited = awaited
+    wait = party.wait = _Wait(permit, could_end)
     _parties[ident] = party
     try:
-        if _is_stuck(party, awaited):
-            raise DeadlockError(
-                f"{party.name} would wait for ever: what it waits for can "
-                "only happen after the task that waits"
-            )
-        yield
+        if not _is_stuck(party, could_end):
+            permit.acquire()
+            if not wait.doomed:
+                return
     finally:
-        party.awaited = None
+        party.wait = None
         if not known:
             del _parties[ident]
+    raise DeadlockError(
+        f"{party.name} would wait for ever: what it waits for can only "
+        "happen after the task that waits"
+    )
 
 
-def _is_stuck(party: Party, awaited: Callable[[Stuck], bool]) -> bool:
+def look_again() -> None:
+    """Waits may have counted on what is now gone, such as a worker: those
+    that nothing can end any more raise DeadlockError."""
+    stuck = _without_the_freed(filter(_waits, list(_parties.values())))
+    while stuck:
+        # When one gives up, that may free the others.
+        party, _ = stuck.popitem()
+        if (wait := party.wait) is not None:
+            wait.doomed = True
+            wake(wait.permit)
+        stuck = _without_the_freed(stuck)
+
+
+def _is_stuck(party: Party, could_end: Callable[[Stuck], bool]) -> bool:
     # Nearly always somebody who could end the wait does not wait.
-    if awaited(_waits):
+    if could_end(_waits):
         return False
-    # Take out who can be freed, until nobody can.
-    stuck = set(filter(_waits, list(_parties.values())))
-    while freed := {p for p in stuck if _can_be_freed(p, stuck)}:
-        stuck -= freed
-    return party in stuck
+    return party in _without_the_freed(filter(_waits, list(_parties.values())))
+
+
+def _without_the_freed(parties: Iterable[Party]) -> dict[Party, None]:
+    """Take out who can be freed, until nobody can."""
+    stuck = dict.fromkeys(parties)
+    while freed := [p for p in stuck if _can_be_freed(p, stuck)]:
+        for party in freed:
+            del stuck[party]
+    return stuck
 
 
 def _waits(party: Party) -> bool:
-    return party.awaited is not None
+    return party.wait is not None
 
 
-def _can_be_freed(party: Party, stuck: set[Party]) -> bool:
-    awaited = party.awaited
-    return awaited is None or awaited(stuck.__contains__)
+def _can_be_freed(party: Party, stuck: dict[Party, None]) -> bool:
+    wait = party.wait
+    return wait is None or wait.could_end(stuck.__contains__)
 
 
-def _can_start(owner: Owner, stuck: Stuck) -> bool:
+def can_start(owner: Owner, stuck: Stuck) -> bool:
+    """Can something begin what is queued, given who is stuck?"""
     starters = owner.starters()
     return starters is None or not all(map(stuck, starters))
 
@@ -286,7 +288,7 @@ def _can_end(future: AnyFuture[Any], stuck: Stuck) -> bool:
         runner = _runner(future)
         # None is a thread that does not wait, or is about to begin or end.
         return runner is None or not stuck(runner)
-    return _can_start(owner, stuck)
+    return can_start(owner, stuck)
 
 
 def _runner(future: AnyFuture[Any]) -> Party | None:

@@ -109,7 +109,7 @@ class _Watch:
         """Until as many have finished as are needed; False if time is up."""
         party = waiting.party_of(self._runtime)
         if party is not None and (timeout is None or timeout > 0):
-            self._help(party, timeout)
+            timeout = self._help(party, timeout)
         if party is None or timeout is not None or self._is_over():
             return self._permit.acquire(timeout=at_most(timeout))
         # With one failure less to hope for, this may be a deadlock.
@@ -117,18 +117,24 @@ class _Watch:
         # Others look at the futures as well, so it is a copy.
         futures = tuple(self._futures)
         while not self._is_over():
-            with waiting.for_futures(party, futures, self._is_enough):
-                self._permit.acquire()
+            waiting.wait_for_futures(
+                party, self._permit, futures, self._is_enough
+            )
         return True
 
-    def _help(self, party: waiting.Party, timeout: float | None) -> None:
-        # Run what the party would wait for, while it would wait.
+    def _help(
+        self, party: waiting.Party, timeout: float | None
+    ) -> float | None:
+        """Run what the party would wait for; return the time that is left."""
+        monotonic = self._runtime.monotonic
+        end = None if timeout is None else monotonic() + timeout
         for future in self._futures:
-            if self._is_over():
-                return
+            if self._is_over() or (end is not None and monotonic() >= end):
+                break
             owner: waiting.Owner | None = getattr(future, "_owner", None)
             if owner is not None and not future.done():
                 owner.help(future, party, timeout)  # type: ignore[arg-type]
+        return None if end is None else end - monotonic()
 
     def _is_enough(self, finished: list[AnyFuture]) -> bool:
         if len(finished) >= self._need:

@@ -38,12 +38,6 @@ class Mutant:
 MUTANTS = (
     # -- the meetings
     Mutant(
-        "a worker parks without a last look at the queue",
-        "backends/worker.py",
-        "came = pool.ready or pool.lets_go()",
-        "came = pool.lets_go()",
-    ),
-    Mutant(
         "submit does not wake who is idle",
         "backends/base.py",
         "if pool.idle:",
@@ -107,7 +101,7 @@ MUTANTS = (
     Mutant(
         "a helped task keeps its slot",
         "backends/pool.py",
-        "            party.failed += 1\n        self.admission.give_back()\n",
+        "            party.failed += 1\n        self.released(future)\n",
         "            party.failed += 1\n",
     ),
     Mutant(
@@ -163,8 +157,8 @@ MUTANTS = (
     Mutant(
         "idle workers never leave",
         "backends/worker.py",
-        "at_most(pool.options.idle_timeout)",
-        "at_most(None)",
+        "0 if came else pool.idle_timeout",
+        "0 if came else -1",
     ),
     # -- policies
     Mutant(
@@ -195,8 +189,8 @@ MUTANTS = (
     Mutant(
         "a deadlock is not noticed",
         "waiting.py",
-        "if _is_stuck(party, awaited):",
-        "if False:",
+        "if not _is_stuck(party, could_end):",
+        "if True:",
     ),
     Mutant(
         "a failure that may come is no hope",
@@ -213,8 +207,8 @@ MUTANTS = (
     Mutant(
         "who has its failure goes on helping",
         "watching.py",
-        "            if self._is_over():\n                return\n",
-        "",
+        "if self._is_over() or (end",
+        "if (end",
     ),
     Mutant(
         "the first failure does not end a wait",
@@ -245,7 +239,7 @@ MUTANTS = (
         "a cancelled task stays in the queue",
         "backends/pool.py",
         "    def cancelled(self, future: Future[Any]) -> None:\n"
-        "        self._remove(future)\n",
+        "        self.released(future)\n",
         "    def cancelled(self, future: Future[Any]) -> None:\n"
         "        self.admission.give_back()\n",
     ),
@@ -321,7 +315,7 @@ MUTANTS = (
     ),
     Mutant(
         "describing a mock never ends",
-        "futures.py",
+        "naming.py",
         'while hasattr(type(fn), "func"):',
         'while hasattr(fn, "func"):',
     ),
@@ -368,8 +362,8 @@ MUTANTS = (
     Mutant(
         "the last comes first",
         "backends/worker.py",
-        "take = pool.ready.popleft",
-        "take = pool.ready.pop",
+        "take = ready.popleft",
+        "take = ready.pop",
     ),
     Mutant(
         "map reads all of its input",

@@ -12,7 +12,7 @@ import weakref
 import pytest
 
 from parallelops import load_executor
-from parallelops.futures import describe
+from parallelops.naming import describe
 
 LIMIT = 20
 
@@ -40,6 +40,24 @@ def test_completed_by_hand(pending):
     ):
         with pytest.raises(concurrent.futures.InvalidStateError):
             late()
+
+
+def test_completed_by_hand_gives_its_room_back():
+    """A queued task that is completed by hand is out of the queue."""
+    with load_executor(
+        "thread", max_workers=1, max_queue=1, on_saturation="reject"
+    ) as executor:
+        gate = threading.Event()
+        executor.submit(gate.wait)
+        executor.submit(int).set_result(7)
+        executor.submit(int).set_exception(ValueError())
+        begun = executor.submit(int)
+        assert begun.set_running_or_notify_cancel()
+        last = executor.submit(abs, -1)
+        gate.set()
+        assert last.result() == 1
+        begun.set_result(3)
+        assert begun.result() == 3
 
 
 def test_failed_by_hand(pending):

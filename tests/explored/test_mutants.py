@@ -64,8 +64,8 @@ BUGS = {
         Mutant(
             "a worker leaves without a last look at the queue",
             "backends/pool.py",
-            "        if not self.ready:\n            return True\n",
-            "        return True\n",
+            "        if self.ready:\n            try:\n",
+            "        if False:\n            try:\n",
         ),
     ],
     "pool::test_submit_races_shutdown": [
@@ -111,6 +111,23 @@ BUGS = {
             "            fn, args, kwargs, context = self._call.pop()\n",
             "            fn, args, kwargs, context = self._call[0]\n"
             "            self._call.clear()\n",
+        ),
+    ],
+    "deadlocks::test_room_that_never_comes": [
+        Mutant(
+            "idle workers are taken for hope that room will come",
+            "backends/admission.py",
+            "waiting.wait_for(party, permit, self._could_have_room)",
+            "waiting.wait_for(party, permit, lambda stuck: "
+            "waiting.can_start(pool, stuck))",
+        ),
+    ],
+    "deadlocks::test_shrink_closes_a_circle": [
+        Mutant(
+            "nobody looks again when a worker is let go",
+            "backends/pool.py",
+            "        waiting.look_again()\n",
+            "",
         ),
     ],
     "scrubber::test_hung_delete": [

@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import concurrent.futures
-import os
 
 import pytest
+from tests.explored.pool import SCHEDULES, explored
 
 from parallelops import (
-    DeadlockError,
     ExecutorSaturated,
     ExecutorShutdown,
 )
 from parallelops.testing.exploring import explore
-
-POOL = [
-    f"parallelops/{name}.py"
-    for name in (
-        "backends/admission",
-        "backends/base",
-        "backends/fair",
-        "backends/pool",
-        "backends/slots",
-        "backends/worker",
-        "futures",
-        "waiting",
-        "watching",
-    )
-]
-SCHEDULES = int(os.environ.get("PARALLELOPS_SCHEDULES", "500"))
-
-explored = explore(SCHEDULES, preempt=POOL)
 
 
 @explored
@@ -169,56 +150,23 @@ def test_idle_workers_retire(sim):
         assert executor.submit(int).result() == 0
 
 
-@explored
+# Only where it can happen, so that it happens often.
+@explore(SCHEDULES, preempt=["parallelops/futures.py"])
 def test_cancel_races_run(sim):
     """A cancelled task never runs; one that was not, does; once."""
     with sim.executor(1, max_queue=3) as executor:
         ran = []
+        gate = sim.runtime.event()
+        first = executor.submit(gate.wait)
         futures = [executor.submit(ran.append, n) for n in range(3)]
-
-        def cancel():
-            for future in futures:
-                future.cancel()
-
-        sim.together(cancel, cancel)
-        assert not executor.wait(futures).not_done
+        sim.together(gate.set, *(future.cancel for future in futures))
+        assert not executor.wait([first, *futures]).not_done
         expected = [n for n in range(3) if not futures[n].cancelled()]
         assert ran == expected
         # The room of all of them is free again.
         again = [executor.submit(int) for _ in range(4)]
         assert not executor.wait(again).not_done
     assert executor.stats().blocked == 0
-
-
-@explored
-def test_nested(sim):
-    """Tasks that wait for their own end, on a full pool."""
-    with sim.executor(2, max_queue=1) as executor:
-
-        def depth(n):
-            return 1 + executor.submit(depth, n - 1).result() if n else 0
-
-        futures = [executor.submit(depth, 2) for _ in range(2)]
-        assert [future.result() for future in futures] == [2, 2]
-
-
-@explored
-def test_wait_for_each_other(sim):
-    """A circle is found whoever closes it, and only a circle."""
-    with sim.executor(2) as executor:
-        futures = []
-        known = sim.runtime.event()
-
-        def wait_for(other):
-            known.wait()
-            return futures[other].result()
-
-        futures += [executor.submit(wait_for, n) for n in (1, 0)]
-        free = executor.submit(int)
-        known.set()
-        failures = [future.exception() for future in futures]
-        assert any(isinstance(f, DeadlockError) for f in failures)
-        assert free.result() == 0
 
 
 @explored

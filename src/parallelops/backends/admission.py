@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import operator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parallelops import events, waiting
 from parallelops.backends.slots import Slots
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from parallelops.backends.pool import Pool
     from parallelops.executor import Policy
+    from parallelops.futures import Future
     from parallelops.runtime import Lock
 
 __all__ = ["Admission", "waker"]
@@ -138,11 +139,23 @@ class Admission:
                 if party is None:
                     permit.acquire()
                 else:
-                    with waiting.for_room(party, pool):
-                        permit.acquire()
+                    waiting.wait_for(party, permit, self._could_have_room)
                 join = self.line.appendleft  # somebody was faster than us
         finally:
             self._leave_line(permit)
+
+    def _could_have_room(self, stuck: waiting.Stuck) -> bool:
+        """Could a slot come back, given who is stuck?"""
+        pool = self._pool
+        queued = sum(map(_is_pending, list(pool.ready)))
+        if queued and waiting.can_start(pool, stuck):
+            return True
+        busy = [worker for worker in list(pool.workers) if worker.slots()]
+        if not all(map(stuck, busy)):
+            return True
+        # One that nobody is seen to hold is on its way.
+        seen = queued + sum(worker.slots() for worker in busy)
+        return seen < self.slots.taken()
 
     def _leave_line(self, permit: Lock) -> None:
         try:
@@ -151,3 +164,7 @@ class Admission:
             # We were called, and need it no more: call the next.
             if self.slots.left:
                 self.call_next()
+
+
+def _is_pending(future: Future[Any]) -> bool:
+    return not future.running() and not future.done()

@@ -101,7 +101,10 @@ class PoolExecutor(Executor):
         try:
             pool.ready.append(future)
             if pool.idle:
-                pool.wake_or_hire()
+                try:
+                    pool.wake()
+                except IndexError:
+                    pool.hire()
             elif pool.seats.left:
                 pool.hire()
             # Look only now: workers empty the queue after they see this.

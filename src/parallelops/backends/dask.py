@@ -23,7 +23,7 @@ from parallelops.errors import (
     TaskLost,
 )
 from parallelops.executor import Traits
-from parallelops.futures import describe
+from parallelops.naming import describe
 from parallelops.runtime import ThreadRuntime
 
 try:

@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from parallelops import events
-from parallelops.futures import describe
+from parallelops.naming import describe
 
 if TYPE_CHECKING:
     from parallelops.events import Observer

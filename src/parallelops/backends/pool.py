@@ -36,6 +36,7 @@ from parallelops.errors import (
     WorkerStartError,
 )
 from parallelops.executor import Stats
+from parallelops.synchronization import at_most
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -84,6 +85,7 @@ class Pool:
         # What parked workers wait for.
         self.idle: list[Lock] = []
         self.wake = waker(self.idle.pop)
+        self.idle_timeout = at_most(options.idle_timeout)
         self.seats = Slots(options.max_workers, self.lock)
         self.admission = Admission(self, options.max_workers)
         self.workers: dict[Worker, None] = {}
@@ -104,17 +106,6 @@ class Pool:
         error = ExecutorBroken(text)
         error.__cause__ = self._cause
         return error
-
-    def wake_or_hire(self) -> None:
-        """Work was added: see to it that somebody comes for it.
-
-        Raises:
-            WorkerStartError: nobody can.
-        """
-        try:
-            self.wake()
-        except IndexError:
-            self.hire()
 
     def hire(self) -> None:
         """Start another worker, if there is a seat and it is not the end.
@@ -160,10 +151,10 @@ class Pool:
         """Undo a submit; False if the task has begun."""
         if not future.revoke():
             return False
-        self._remove(future)
+        self.released(future)
         return True
 
-    def _remove(self, future: Future[Any]) -> None:
+    def released(self, future: Future[Any]) -> None:
         try:
             self.ready.remove(future)
         except ValueError:
@@ -200,7 +191,7 @@ class Pool:
     # -- what futures need
 
     def cancelled(self, future: Future[Any]) -> None:
-        self._remove(future)
+        self.released(future)
         self.count("cancelled")
         if future.observed is not None:
             future.observed.cancelled()
@@ -214,18 +205,18 @@ class Pool:
             return  # somebody will come for it
         # Run out of stack now, or not before the task is booked.
         waiting.descend(8)
-        succeeded = self._run_inside(future)
+        party.helping += 1
+        try:
+            succeeded = self._run_inside(future)
+        finally:
+            party.helping -= 1
         if succeeded is None:
             return
-        try:
-            self.ready.remove(future)
-        except ValueError:
-            pass
         if succeeded:
             party.succeeded += 1
         else:
             party.failed += 1
-        self.admission.give_back()
+        self.released(future)
         future.publish()
 
     def starters(self) -> Collection[waiting.Party] | None:
@@ -244,15 +235,17 @@ class Pool:
         self._book(worker)
         self.seats.give(0)
         # Who added work until now may have counted on this worker.
-        if not self.ready:
-            return True
-        try:
-            self.seats.take()
-        except IndexError:
-            return True  # somebody else has the seat
-        with self.lock:
-            self.workers[worker] = None
-        return False
+        if self.ready:
+            try:
+                self.seats.take()
+            except IndexError:
+                pass  # somebody else has the seat
+            else:
+                with self.lock:
+                    self.workers[worker] = None
+                return False
+        waiting.look_again()
+        return True
 
     def _book(self, worker: Worker) -> None:
         with self.lock:

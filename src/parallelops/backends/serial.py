@@ -145,6 +145,9 @@ class SerialExecutor(Executor):
     def cancelled(self, future: Future[Any]) -> None:
         """Never: the call is made before anybody has the future."""
 
+    def released(self, future: Future[Any]) -> None:
+        """Its call is made at once, or not at all."""
+
     def help(
         self, future: Future[Any], party: waiting.Party, timeout: float | None
     ) -> None:

@@ -43,6 +43,10 @@ class Slots:
             self.take = self.left.pop
             self.give = self.left.append
 
+    def taken(self) -> int:
+        """How many are not free."""
+        return (self.number or 0) + self.owed - len(self.left)
+
     def resize(self, number: int) -> None:
         """Change their number. What is taken stays taken: after a decrease,
         slots that come back are kept until the number is right."""

@@ -6,7 +6,6 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from parallelops import events, waiting
-from parallelops.synchronization import at_most
 
 if TYPE_CHECKING:
     from parallelops.backends.pool import Pool
@@ -21,21 +20,35 @@ class Worker(waiting.Party):
     """One thread of a pool.
 
     Attributes:
-        permit: what it parks on; locked but for the moment of waking it.
+        parking: what it parks on; locked but for the moment of waking it.
         succeeded: how many of its tasks returned.
         failed: how many of its tasks raised.
+        helping: how many of the pool's tasks it is in the midst of, beside
+            its own, since it would have waited for them.
     """
 
-    __slots__ = ("_unclaimed", "failed", "permit", "pool", "succeeded")
+    __slots__ = (
+        "_unclaimed",
+        "failed",
+        "helping",
+        "parking",
+        "pool",
+        "succeeded",
+    )
 
     def __init__(self, pool: Pool, name: str) -> None:
         super().__init__(name)
         self.pool = pool
-        self.permit = pool.runtime.lock()
-        self.permit.acquire()
+        self.parking = pool.runtime.lock()
+        self.parking.acquire()
         self.succeeded = 0
         self.failed = 0
+        self.helping = 0
         self._unclaimed = [None]
+
+    def slots(self) -> int:
+        """How many slots of the pool the tasks that it runs hold."""
+        return (self.task is not None) + self.helping
 
     def claim(self) -> bool:
         """True for the first who asks: the worker as it begins, or who
@@ -68,17 +81,20 @@ class Worker(waiting.Party):
     def _take_tasks(self) -> None:
         pool = self.pool
         admission = pool.admission
-        take = pool.ready.popleft
+        ready = pool.ready
+        take = ready.popleft
         future: Future[Any] | None = None
         while True:
-            try:
-                future = take()
-            except IndexError:
+            if not ready:
                 # A parked worker keeps nothing of its last task alive.
                 future = self.task = None
                 if not self._park() and pool.dismiss(self):
                     return
                 continue
+            try:
+                future = take()
+            except IndexError:
+                continue  # somebody was faster
             self.task = future
             succeeded = future.run()
             if succeeded:
@@ -104,21 +120,20 @@ class Worker(waiting.Party):
     def _park(self) -> bool:
         """Sleep until there may be work; False when it is time to leave."""
         pool = self.pool
-        idle = pool.idle
         if pool.lets_go():
             # Work that was added before is still to be done.
             return bool(pool.ready)
-        idle.append(self.permit)
+        permit = self.parking
+        pool.idle.append(permit)
         # Who adds work, closes or resizes from here on sees us; look for
         # what came before.
         came = pool.ready or pool.lets_go()
-        timeout = 0 if came else at_most(pool.options.idle_timeout)
-        if self.permit.acquire(timeout=timeout):
+        if permit.acquire(True, 0 if came else pool.idle_timeout):
             return True
         try:
-            idle.remove(self.permit)
+            pool.idle.remove(permit)
         except ValueError:
             # Somebody has taken us from there to wake us.
-            self.permit.acquire()
+            permit.acquire()
             return True
         return bool(pool.ready)

@@ -147,8 +147,12 @@ class ManualExecutor(Executor):
 
     def cancelled(self, future: Future[Any]) -> None:
         """One that waits was cancelled."""
-        self.pending.remove(future)
+        self.released(future)
         self._counts["cancelled"] += 1
+
+    def released(self, future: Future[Any]) -> None:
+        """One that waits is completed by hand."""
+        self.pending.remove(future)
 
     def help(
         self, future: Future[Any], party: waiting.Party, timeout: float | None
