@@ -135,6 +135,23 @@ def test_a_shared_disk_is_fetched_once(tmp_path, executor):
     assert not first.samefile(second)
 
 
+def test_a_shared_disk_has_the_locations_of_all(tmp_path, executor):
+    """It is there if any of those that share it has a location that works."""
+    source = Source(dead=TransferError("no"), mirror=b"shared")
+    group = ImageGroup(
+        {
+            "first": member("dead", b"shared"),
+            "second": member("mirror", b"shared"),
+        }
+    )
+    results = group.fetch(executor, source.fetcher, tmp_path / "template")
+    assert results["first"].location.url == "http://host/mirror"
+    assert everything(tmp_path / "template") == {
+        "first": b"shared",
+        "second": b"shared",
+    }
+
+
 FAILURES = {
     "a location fails": TransferError("no"),
     "a handler has a bug": KeyError("bug"),

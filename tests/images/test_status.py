@@ -78,6 +78,12 @@ def test_locations_do_as_well_as_their_statuses():
     )
     assert image_status([location]) is ImageStatus.SAVING
     assert image_status([]) is None
+    assert image_status(["active"]) is ImageStatus.ACTIVE
+    assert image_status(["active"], recorded="killed") is ImageStatus.KILLED
+    with pytest.raises(ValueError, match="gone"):
+        image_status(["gone"])
+    with pytest.raises(ValueError, match="lost"):
+        image_status([], recorded="lost")
 
 
 def documented():

@@ -115,8 +115,8 @@ class ImageGroup:
             cancelled: asked now and then; True calls the fetch off.
 
         Returns:
-            How each was fetched, by name. Those that share a disk have the
-            same locations, handlers and attempts.
+                How each was fetched, by name. Those that share a disk have the
+            same location, handler and attempts.
 
         Raises:
             GroupFailed: an image could not be fetched.
@@ -232,7 +232,12 @@ class _Run:
 
     def _fetch(self, names: list[str]) -> FetchResult:
         first, *others = names
-        member = self._members[first]
+        # Those that share a disk know of its locations together.
+        locations = {
+            location.url: location
+            for name in names
+            for location in self._members[name].locations
+        }
 
         def advance(size: int) -> None:
             # One thread writes each; a second attempt begins at 0 again.
@@ -243,9 +248,9 @@ class _Run:
                 Destination(self._folder / first)
             )
             result = self._fetcher.stage(
-                member.locations,
+                locations.values(),
                 destination,
-                member.wanted,
+                self._members[first].wanted,
                 progress=advance,
                 cancelled=self._is_off,
             )

@@ -75,13 +75,18 @@ def image_status(
     Returns:
         The status; None when it cannot be derived: there is no location,
         and nothing is recorded, or something that needs data to be true.
+
+    Raises:
+        ValueError: one of the statuses is none.
     """
-    if recorded is ImageStatus.KILLED:
-        return recorded
+    if recorded is not None:
+        recorded = ImageStatus(recorded)  # it may be the word, from a row
     found = {
-        each.status if isinstance(each, Location) else each
+        each.status if isinstance(each, Location) else LocationStatus(each)
         for each in locations
     }
+    if recorded is ImageStatus.KILLED:
+        return recorded
     for status, derived in DERIVATION:
         if status in found:
             shut_off = recorded is ImageStatus.DEACTIVATED

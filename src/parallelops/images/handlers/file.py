@@ -32,7 +32,8 @@ def copy_file(
 
     It is a reflink where the file system has them, else a hard link if the
     options allow that, else ``copy_file_range``, ``sendfile``, or reading
-    and writing. Holes stay holes.
+    and writing. Holes stay holes. Under green threads it blocks all of them
+    for as long as the disk takes.
 
     Raises:
         TransferError: the file is not there, or changed meanwhile.
