@@ -69,7 +69,11 @@ class HTTPReader:
         self._connection: http.client.HTTPConnection | None = None
         self._response: http.client.HTTPResponse | None = None
         self._failures = 0
-        self._resume_anew()
+        try:
+            self._resume_anew()
+        except BaseException:
+            self._close()
+            raise
 
     def __enter__(self) -> Self:
         return self
