@@ -363,6 +363,8 @@ class Future(concurrent.futures.Future[T]):
         party = waiting.party_of(owner.runtime)
         if party is not None and (timeout is None or timeout > 0):
             owner.help(self, party, timeout)
+            if self._status in DONE:
+                return
         permit = owner.runtime.lock()
         permit.acquire()
         with owner.lock:

@@ -62,11 +62,10 @@ class Admission:
             self.slots.resize(capacity)
         self.call_all()
 
-    def give_back(self, number: int = 1) -> None:
-        """So many tasks have ended."""
-        for _ in range(number):
-            self.slots.give(0)
-        for _ in range(min(number, len(self.line))):
+    def give_back(self) -> None:
+        """A task has ended, or will not begin."""
+        self.slots.give(0)
+        if self.line:
             self.call_next()
 
     def call_next(self) -> None:

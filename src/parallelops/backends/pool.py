@@ -168,7 +168,7 @@ class Pool:
             KeyboardInterrupt: it came while the task ran; the future has
                 it, and the caller is to have it too.
         """
-        succeeded = self._run_inside(future)
+        succeeded = self._run_inside(future, self.runtime.ident())
         self.count("succeeded" if succeeded else "failed")
         future.publish()
         try:
@@ -178,8 +178,7 @@ class Pool:
             # A failure's frames lead back to this one.
             del future
 
-    def _run_inside(self, future: Future[Any]) -> bool | None:
-        ident = self.runtime.ident()
+    def _run_inside(self, future: Future[Any], ident: int) -> bool | None:
         outer = waiting.enter(ident, future)
         try:
             return future.run()
@@ -207,7 +206,7 @@ class Pool:
         waiting.descend(8)
         party.helping += 1
         try:
-            succeeded = self._run_inside(future)
+            succeeded = self._run_inside(future, party.ident or 0)
         finally:
             party.helping -= 1
         if succeeded is None:
@@ -303,7 +302,8 @@ class Pool:
         cancelled = 0
         for future in self._take_all():
             cancelled += future.drop()
-        self.admission.give_back(cancelled)
+        for _ in range(cancelled):
+            self.admission.give_back()
         self.count("cancelled", cancelled)
 
     def join(self, timeout: float | None) -> None:
