@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from parallelops import load_executor
+from parallelops import Traits, load_executor
 from parallelops.errors import (
     DestinationError,
     FetchCancelled,
@@ -226,6 +226,15 @@ def test_an_executor_that_is_closed_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_an_executor_on_other_machines_is_refused(tmp_path):
+    """Its tasks would write to their own disks."""
+    with load_executor("serial") as executor:
+        executor.traits = Traits(shared_memory=False)
+        group = ImageGroup({"a": member("a")})
+        with pytest.raises(ValueError, match="do not share memory"):
+            group.fetch(executor, Source(a=b"a").fetcher, tmp_path / "x")
+
+
 @pytest.mark.parametrize("there", ["file", "folder", "link"])
 def test_what_is_there_is_not_replaced(tmp_path, executor, there):
     """Not even an empty directory."""
@@ -279,7 +288,7 @@ def test_names_are_names_of_files(name):
 
 KILLED = """
 import os, signal, sys
-from parallelops import load_executor
+from parallelops import Traits, load_executor
 from parallelops.images import *
 def handler(location, destination, context):
     os.write(destination.create(), b"data")

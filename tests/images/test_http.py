@@ -217,6 +217,19 @@ def test_a_host_is_not_believed(host, get, fault):
         get(WANTED)
 
 
+def test_what_is_too_large_is_refused_before_it_comes(host, runtime, tmp_path):
+    """The host says how much there is; nothing of that is taken."""
+    told = []
+    with pytest.raises(NoLocationWorked, match="not up to 1000"):
+        Fetcher(context=SelectionContext(runtime=runtime)).fetch(
+            [LocationEntry(url=f"{host.url}/image")],
+            tmp_path / "image",
+            Wanted(max_size=1000),
+            progress=told.append,
+        )
+    assert not told
+
+
 def test_a_redirect_is_followed(host, get):
     """Five of them at the most, each kind."""
     host.plan = [

@@ -145,6 +145,21 @@ def test_a_size_that_octal_digits_cannot_say(place):
             place.take(package(BEGIN, large))
 
 
+def test_a_package_may_be_as_large_as_the_limit(place):
+    """And not a byte larger."""
+    data = good()
+    place.take(data, Wanted(container="ova", max_size=len(data)))
+    with pytest.raises(DataMismatch, match="up to"):
+        place.take(data, Wanted(container="ova", max_size=len(data) - 1))
+    for limit, fits in ((len(data), True), (len(data) - 1, False)):
+        reader = TarReader(io.BytesIO(data), limit)
+        if fits:
+            assert len(list(reader.members())) == 3
+        else:
+            with pytest.raises(ArchiveRefused, match="over|in all"):
+                list(reader.members())
+
+
 def test_a_bare_image_is_not_for_it(place):
     """What is wanted says whether there is a package to open."""
     assert isinstance(place.take(good(), Wanted()), NotForMe)
