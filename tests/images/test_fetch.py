@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from parallelops import load_executor
 from parallelops.errors import (
@@ -101,6 +106,84 @@ def test_the_next_handler_is_tried_and_then_the_next_location(tmp_path):
     assert "no more came from http://user:***@host" in str(result.attempts[2])
     assert "hunter2@" not in str(result)
     assert [path.name for path in tmp_path.iterdir()] == ["image"]
+
+
+FATES = {
+    "declines": declines,
+    "fails": fails,
+    "has a bug": buggy,
+    "brings too much": gives(b"too much"),
+    "brings it": gives(b"data"),
+}
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.lists(st.sampled_from(list(FATES)), min_size=3, max_size=3),
+        max_size=4,
+    )
+)
+def test_it_is_the_first_that_works_and_all_before_are_told(fates):
+    """Handler after handler, location after location; or nothing is there,
+    and the error has all reasons."""
+    locations = [
+        LocationEntry(url=f"http://host/{n}") for n in range(len(fates))
+    ]
+
+    def handler_of(number):
+        def handler(location, destination, context):
+            fate = fates[locations.index(location)][number]
+            return FATES[fate](location, destination, context)
+
+        return handler
+
+    fetcher = Fetcher(handlers=[(str(n), handler_of(n)) for n in range(3)])
+    plan = [
+        (location.url, str(number), fate)
+        for location, row in zip(locations, fates, strict=True)
+        for number, fate in enumerate(row)
+    ]
+    works = next((n for n, p in enumerate(plan) if p[2] == "brings it"), None)
+    with tempfile.TemporaryDirectory() as folder:
+        to = Path(folder) / "image"
+        if works is None:
+            with pytest.raises(NoLocationWorked) as caught:
+                fetcher.fetch(locations, to, Wanted(size=4))
+            tried = [p for p in plan if p[2] != "declines"] or plan
+            assert len(caught.value.reasons) == len(tried)
+            assert not os.listdir(folder)  # noqa: PTH208
+            return
+        result = fetcher.fetch(locations, to, Wanted(size=4))
+        assert to.read_bytes() == b"data"
+        assert os.listdir(folder) == ["image"]  # noqa: PTH208
+    assert (result.location.url, result.handler) == plan[works][:2]
+    assert [
+        (each.location, each.handler, each.declined)
+        for each in result.attempts
+    ] == [(url, name, f == "declines") for url, name, f in plan[:works]]
+
+
+def test_the_data_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """And the name is on the disk before the fetch returns."""
+    calls = []
+
+    def record(name):
+        real = getattr(os, name)
+
+        def call(*args, **options):
+            kind = "directory" if name == "fsync" else ""
+            if kind and not stat.S_ISDIR(os.fstat(args[0]).st_mode):
+                kind = "file"
+            calls.append(f"{name} {kind}".strip())
+            return real(*args, **options)
+
+        monkeypatch.setattr(os, name, call)
+
+    record("fsync")
+    record("replace")
+    fetcher_of(gives(b"data")).fetch([A], tmp_path / "image")
+    assert calls == ["fsync file", "replace", "fsync directory"]
 
 
 def test_the_strategy_says_which_is_first(tmp_path):

@@ -6,9 +6,13 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from parallelops import Traits, load_executor
 from parallelops.errors import (
@@ -171,6 +175,43 @@ def test_one_that_fails_fails_all(tmp_path, executor, failure):
     assert set(caught.value.failures) == {"bad"}
     assert caught.value.__cause__ is caught.value.failures["bad"]
     assert not list(tmp_path.iterdir())
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.dictionaries(
+        st.sampled_from("abcdef"), st.sampled_from("xyz"), min_size=1
+    ),
+    st.sets(st.sampled_from("xyz")),
+)
+def test_there_is_all_of_it_or_nothing(disks, bad):
+    """Whatever is shared, and whatever fails."""
+    source = Source(
+        **{
+            disk: TransferError("no") if disk in bad else disk.encode() * 9
+            for disk in "xyz"
+        }
+    )
+    group = ImageGroup(
+        {name: member(disk, disk.encode() * 9) for name, disk in disks.items()}
+    )
+    failing = {name for name, disk in disks.items() if disk in bad}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        load_executor("serial") as executor,
+    ):
+        to = Path(folder) / "template"
+        if failing:
+            with pytest.raises(GroupFailed) as caught:
+                group.fetch(executor, source.fetcher, to)
+            assert set(caught.value.failures) <= failing
+            assert not list(Path(folder).iterdir())
+        else:
+            group.fetch(executor, source.fetcher, to)
+            assert everything(to) == {
+                name: disk.encode() * 9 for name, disk in disks.items()
+            }
+    assert len(source.asked) == len(set(source.asked))
 
 
 def test_the_others_are_called_off(tmp_path):

@@ -183,7 +183,9 @@ class LocationMetrics:
         try:
             yield measurement
             if measurement.size:
-                ended = measurement.ended or self._runtime.monotonic()
+                ended = measurement.ended
+                if ended is None:
+                    ended = self._runtime.monotonic()
                 self.record(
                     location,
                     size=measurement.size,
