@@ -37,7 +37,7 @@ from parallelops.images import (
     load_handlers,
     load_strategy,
 )
-from parallelops.images.metrics import source_of
+from parallelops.images.source import source_of
 
 A, B = (LocationEntry(url=f"http://host{n}/image") for n in "ab")
 

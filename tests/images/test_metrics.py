@@ -21,7 +21,7 @@ from parallelops.errors import (
 )
 from parallelops.images import LocationEntry, LocationMetrics
 from parallelops.images.bandit import Arm, indices
-from parallelops.images.metrics import source_of
+from parallelops.images.source import source_of
 
 MIB = 1024 * 1024
 A, B, C = (LocationEntry(url=f"http://host{n}/image") for n in "abc")
@@ -59,6 +59,7 @@ def measure(metrics, location, speed, *, times=1):
         ("rbd://cluster/pool/image/snap", None, "rbd://"),
         ("cinder://volume-of-a-user", None, "cinder://"),
         ("hunter2", None, "other://"),
+        ("http://host", "a\nb", "a%0Ab http://host"),
     ],
 )
 def test_the_name_of_a_source_says_nothing_of_images(url, store, source):
@@ -390,6 +391,20 @@ def test_it_is_written_now_and_then(runtime, tmp_path):
     runtime.now += 61
     measure(metrics, A, 10)
     assert len(json.loads(path.read_text())["sources"]["http://hosta"]) == 2
+
+
+@settings(deadline=None)
+@given(st.text(max_size=20), st.text(min_size=1, max_size=9))
+def test_any_name_of_a_source_is_read_again(tmp_path_factory, host, store):
+    """No store or host makes a file that would count as damaged."""
+    path = tmp_path_factory.mktemp("metrics") / "file"
+    entry = LocationEntry.__new__(LocationEntry)
+    object.__setattr__(entry, "url", f"http://{host}")
+    object.__setattr__(entry, "metadata", {"store": store})
+    metrics = LocationMetrics(path)
+    metrics.record(entry, failed=True)
+    metrics.save()
+    assert list(LocationMetrics(path).statistics()) == [source_of(entry)]
 
 
 GOOD = {"version": 1, "saved": 1.0, "sources": {"a": [[0, 1, None]]}}

@@ -25,7 +25,7 @@ from parallelops.images.observations import (
     rewards,
     weigh,
 )
-from parallelops.redact import redact_url
+from parallelops.images.source import source_of
 from parallelops.runtime import ThreadRuntime
 
 if TYPE_CHECKING:
@@ -35,14 +35,9 @@ if TYPE_CHECKING:
     from parallelops.images.strategy import Selectable
     from parallelops.runtime import Runtime
 
-__all__ = ["LocationMetrics", "Measurement", "SourceStatistics", "source_of"]
+__all__ = ["LocationMetrics", "Measurement", "SourceStatistics"]
 
 _MIB = 1024 * 1024
-_LONGEST_NAME = 255
-# Of others, what looks like a host is the name of a cluster or a volume.
-_WITH_HOST = frozenset(
-    {"ftp", "http", "https", "s3", "sftp", "swift", "vsphere"}
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,25 +373,3 @@ class LocationMetrics:
             error_rate=1 - weight / whole if whole else 0.0,
             weight=whole,
         )
-
-
-def source_of(location: Selectable) -> str:
-    """The name under which a location is measured, without secrets.
-
-    It has the name of the store, the scheme of the URL, and the host if
-    there is one: "fast http://images.example:8080". No path is in it.
-    """
-    url = redact_url(location.url)
-    scheme, found, rest = url.partition("://")
-    if not found:
-        scheme, rest = "other", ""
-    scheme = scheme.lower()
-    authority = rest
-    for mark in "/?#":
-        authority = authority.partition(mark)[0]
-    host = authority.rpartition("@")[2].lower()
-    name = f"{scheme}://"
-    if scheme.partition("+")[0] in _WITH_HOST:
-        name += host
-    store = location.store
-    return (f"{store} {name}" if store else name)[:_LONGEST_NAME]
