@@ -171,9 +171,8 @@ class ThreadRuntime(Runtime):
 
     def __init__(self) -> None:
         super().__init__()
-        # These are asked for at each wait.
+        # Asked for at each wait, and at each task that a caller runs.
         self.ident = threading.get_ident  # type: ignore[method-assign]
-        self.lock = threading.Lock  # type: ignore[method-assign]
 
     def spawn(self, target: Callable[[], object], *, name: str) -> Handle:
         thread = threading.Thread(target=target, name=name, daemon=True)
