@@ -297,6 +297,15 @@ def test_what_is_not_wanted_is_not_there(folders, wanted):
     assert [p.name for p in (folders / "target").iterdir()] == ["image"]
 
 
+def test_what_is_as_large_as_the_limit_is_taken(folders):
+    """A limit is what may be, not what may not."""
+    source = folders / "allowed" / "image"
+    size = source.stat().st_size
+    assert fetch(folders, source, Wanted(max_size=size)).size == size
+    with pytest.raises(NoLocationWorked, match=f"not up to {size - 1}"):
+        fetch(folders, source, Wanted(max_size=size - 1))
+
+
 def test_a_destination_that_cannot_be_is_named(folders):
     """It is not the fault of a location, and no other one is tried."""
     source = folders / "allowed" / "image"

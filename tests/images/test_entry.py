@@ -152,6 +152,19 @@ def test_there_is_a_limit_to_nodes():
         StaticMetrics(node_weights=nodes | {"one more": 1})
 
 
+def test_there_are_limits_to_lengths():
+    """What is at a limit is taken, and what is over it is not."""
+    LocationEntry(url="u" * 8192, metadata={"n" * 255: "v" * 8192})
+    for bad in (
+        {"url": "u" * 8193},
+        {"url": "u", "metadata": {"n" * 256: ""}},
+        {"url": "u", "metadata": {"n": "v" * 8193}},
+        {"url": "u", "metadata": {str(n): "" for n in range(101)}},
+    ):
+        with pytest.raises(InvalidEntry):
+            LocationEntry(**bad)
+
+
 def test_what_was_given_can_change_nothing():
     """It is a value: nobody changes it under somebody else."""
     nodes = {"a": 1}

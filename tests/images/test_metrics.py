@@ -178,9 +178,11 @@ def test_options_are_checked(bad):
     ],
 )
 def test_measurements_are_checked(runtime, bad):
-    """A number that says nothing is not taken."""
+    """A number that says nothing is not taken, and a small one is."""
+    metrics = metrics_of(runtime)
     with pytest.raises(ValueError):
-        metrics_of(runtime).record(A, **bad)
+        metrics.record(A, **bad)
+    metrics.record(A, size=1, seconds=1e-9)
 
 
 def test_the_number_of_sources_is_bounded(runtime):
