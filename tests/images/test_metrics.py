@@ -9,7 +9,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.images.clocks import StillRuntime
 
@@ -54,7 +54,9 @@ def measure(metrics, location, speed, *, times=1):
         ("https://host/image#x", None, "https://host"),
         ("https://user:hunter2@host?x=hunter2", None, "https://host"),
         ("swift+https://a:b:hunter2@host/x", None, "swift+https://host"),
-        ("s3://key:hunter2/hunter2@host/x", None, "s3://host"),
+        ("s3://key:hunter2/hunter2@host/x", None, "s3://"),
+        ("http://[::1]:80/x", None, "http://[::1]:80"),
+        ("http://host:hunter2/x", None, "http://"),
         ("file:///srv/images/secret", "local", "local file://"),
         ("rbd://cluster/pool/image/snap", None, "rbd://"),
         ("cinder://volume-of-a-user", None, "cinder://"),
@@ -72,6 +74,7 @@ def test_the_name_of_a_source_says_nothing_of_images(url, store, source):
 
 @settings(deadline=None)
 @given(st.text(max_size=30), st.text("/?#@:é ", max_size=6))
+@example("a:b", "@")
 def test_no_path_is_in_the_name(host, marks):
     """Whatever the URL is: what follows the host is not there."""
     url = f"http://{host}/{marks}hunter2"
