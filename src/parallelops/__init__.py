@@ -14,13 +14,16 @@ from parallelops.errors import (
     MissingDependency,
     ParallelopsError,
     PluginError,
+    RateLimited,
     ShutdownTimeout,
 )
 from parallelops.executor import Executor, Policy, Stats, Traits
 from parallelops.plugins import load_executor, prepare_process
+from parallelops.ratelimit import AdaptiveLimiter, RateLimiter
 from parallelops.runtime import Runtime, ThreadRuntime
 
 __all__ = [
+    "AdaptiveLimiter",
     "DeadlockError",
     "Executor",
     "ExecutorBroken",
@@ -30,6 +33,8 @@ __all__ = [
     "ParallelopsError",
     "PluginError",
     "Policy",
+    "RateLimited",
+    "RateLimiter",
     "Runtime",
     "ShutdownTimeout",
     "Stats",

@@ -38,6 +38,7 @@ __all__ = [
     "NotPicklable",
     "ParallelopsError",
     "PluginError",
+    "RateLimited",
     "ShutdownTimeout",
     "StoreError",
     "StoreUnavailable",
@@ -108,6 +109,22 @@ class ShutdownTimeout(ParallelopsError, TimeoutError):
         )
         self.executor = executor
         self.tasks = tuple(tasks)
+
+
+class RateLimited(ParallelopsError, TimeoutError):
+    """A call was not let through in time, so as to keep to a rate.
+
+    Attributes:
+        retry_after: seconds after which the same call would be let through
+            in time, if nobody else comes before.
+    """
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(
+            "the rate limit lets no more calls through in time; try again "
+            f"in {retry_after:.3g} s, or wait longer"
+        )
+        self.retry_after = retry_after
 
 
 class PluginError(ParallelopsError):

@@ -4,13 +4,19 @@
 - :func:`explore` runs a test under many schedules, in virtual time.
 - :class:`ManualExecutor` and :class:`FakeClock` move when the test says so.
 - :class:`MemoryCatalog` and :class:`MemoryStore` fail as the test plans.
+- :mod:`parallelops.testing.strategies` makes such plans, with hypothesis.
 """
 
 from __future__ import annotations
 
 from parallelops.testing.contract import ExecutorContract
 from parallelops.testing.exploring import Exploration, Finding, Sim, explore
-from parallelops.testing.fakes import Fault, MemoryCatalog, MemoryStore
+from parallelops.testing.fakes import (
+    Fault,
+    MemoryCatalog,
+    MemoryStore,
+    WriteFault,
+)
 from parallelops.testing.manual import FakeClock, ManualExecutor
 from parallelops.testing.simulation import (
     Deadlock,
@@ -33,5 +39,6 @@ __all__ = [
     "Sim",
     "SimulationFailure",
     "Stuck",
+    "WriteFault",
     "explore",
 ]
