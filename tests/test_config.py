@@ -130,6 +130,12 @@ BAD = {
     "scrub_pool_size": [*NO_COUNT, "0"],
     "scrub_time": NO_NUMBER,
     "scrub_delete_timeout": [*NO_NUMBER, "0", "0.5"],
+    "location_strategies": ["fastest"],
+    "location_stores": [],  # any name may be that of a store
+    "node_name": [""],
+    "location_metrics_file": [""],
+    "image_handlers": ["magic"],
+    "image_folders": ["images"],
 }
 
 
