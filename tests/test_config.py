@@ -136,6 +136,12 @@ BAD = {
     "container_max_pending_each": [*NO_COUNT, "0"],
     "container_on_full": ["", "drop", "Block"],
     "container_on_error": ["", "panic", "Continue"],
+    "location_strategies": ["fastest"],
+    "location_stores": [],  # any name may be that of a store
+    "node_name": [""],
+    "location_metrics_file": [""],
+    "image_handlers": ["magic"],
+    "image_folders": ["images"],
 }
 
 

@@ -332,6 +332,8 @@ def default_of(option: Any) -> str:
     value = option.default
     if value is None:  # left to the backend, if it is one of its own
         value = BUILT_IN.get(option.dest)
+    if isinstance(value, list):
+        value = ",".join(value) or None
     return f"`{value}`".replace(".0`", "`") if value not in UNSET else "none"
 
 

@@ -113,6 +113,86 @@ BUGS = {
             "            self._call.clear()\n",
         ),
     ],
+    "ratelimit::test_rate": [
+        Mutant(
+            "who need not wait passes without the lock",
+            "ratelimit/bucket.py",
+            "        with self._lock:\n"
+            "            now = self._count()\n"
+            "            if (\n",
+            "        if True:\n"
+            "            now = self._count()\n"
+            "            if (\n",
+        ),
+    ],
+    "ratelimit::test_line": [
+        Mutant(
+            "a place is handed out without the lock",
+            "ratelimit/bucket.py",
+            "        with self._lock:\n"
+            "            now = self._count()\n"
+            "            # Those whose",
+            "        if True:\n"
+            "            now = self._count()\n"
+            "            # Those whose",
+        ),
+    ],
+    "ratelimit::test_late": [
+        Mutant(
+            "who passes does so without the lock",
+            "ratelimit/bucket.py",
+            "        with self._lock:\n"
+            "            place = reservation.place\n",
+            "        if True:\n            place = reservation.place\n",
+        ),
+        Mutant(
+            "who looked at the bucket takes from it later",
+            "ratelimit/bucket.py",
+            "            reservation.place = None\n"
+            "            self._tokens -= 1\n",
+            "            reservation.place = None\n"
+            "            tokens = self._tokens\n"
+            "            self._lock.release()\n"
+            "            self._lock.acquire()\n"
+            "            self._tokens = tokens - 1\n",
+        ),
+    ],
+    "ratelimit::test_in_flight": [
+        Mutant(
+            "a call that ends tells nobody",
+            "ratelimit/adaptive.py",
+            "        self._ended.notify()\n",
+            "",
+        ),
+        Mutant(
+            "room is looked for first, and taken later",
+            "ratelimit/adaptive.py",
+            "            self._in_flight += 1\n",
+            "        with self._ended:\n            self._in_flight += 1\n",
+        ),
+    ],
+    "ratelimit::test_refusals_at_once": [
+        Mutant(
+            "each of many refusals cuts the rate",
+            "ratelimit/adaptive.py",
+            "        if call.epoch != self._epoch:\n"
+            "            return\n"
+            "        self._epoch += 1\n",
+            "        self._epoch += 1\n",
+        ),
+    ],
+    "ratelimit::test_one_end": [
+        Mutant(
+            "whether a call has ended is looked at without the lock",
+            "ratelimit/adaptive.py",
+            "        with self._ended:\n"
+            "            if call.ended:\n"
+            "                return\n",
+            "        if call.ended:\n"
+            "            return\n"
+            "        with self._ended:\n",
+        ),
+    ],
     "deadlocks::test_room_that_never_comes": [
         Mutant(
             "idle workers are taken for hope that room will come",

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from parallelops.containers.affinity import Affinity
-from parallelops.containers.errors import (
+from parallelops.containers.handlers import Call, Handler, load_engine
+from parallelops.containers.journal import Journal, Lease
+from parallelops.containers.live import Operation
+from parallelops.containers.operation import TRANSITIONS, Entry, State
+from parallelops.containers.operations import ContainerOperations
+from parallelops.containers.recovery import RecoveryReport
+from parallelops.containers.sqlitejournal import SQLiteJournal
+from parallelops.containers.stats import OperationsStats
+from parallelops.errors import (
     ContainerQuarantined,
     DuplicateOperation,
     Fenced,
@@ -17,14 +25,6 @@ from parallelops.containers.errors import (
     OperationFailed,
     OperationUnknown,
 )
-from parallelops.containers.handlers import Call, Handler, load_engine
-from parallelops.containers.journal import Journal, Lease
-from parallelops.containers.live import Operation
-from parallelops.containers.operation import TRANSITIONS, Entry, State
-from parallelops.containers.operations import ContainerOperations
-from parallelops.containers.recovery import RecoveryReport
-from parallelops.containers.sqlitejournal import SQLiteJournal
-from parallelops.containers.stats import OperationsStats
 
 __all__ = [
     "TRANSITIONS",

@@ -11,7 +11,7 @@ import bisect
 import hashlib
 from typing import TYPE_CHECKING
 
-from parallelops.containers.errors import InvalidOperation, LeaseHeld
+from parallelops.errors import InvalidOperation, LeaseHeld
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

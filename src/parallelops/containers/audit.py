@@ -6,8 +6,8 @@ import collections
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from parallelops.containers.errors import InvalidOperation, JournalError
 from parallelops.containers.operation import State
+from parallelops.errors import InvalidOperation, JournalError
 from parallelops.runtime import ThreadRuntime
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from parallelops.containers.errors import JournalError
+from parallelops.errors import JournalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -7,8 +7,8 @@ import types
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
-from parallelops.containers.errors import InvalidOperation
 from parallelops.containers.operation import Mode, Recovery, check_name
+from parallelops.errors import InvalidOperation
 from parallelops.plugins import Namespace, near_match
 
 if TYPE_CHECKING:

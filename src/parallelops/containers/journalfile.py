@@ -8,9 +8,9 @@ import sqlite3
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from parallelops.containers.errors import JournalDamaged, JournalError
 from parallelops.containers.journal import Lease
 from parallelops.containers.operation import Entry, State
+from parallelops.errors import JournalDamaged, JournalError
 from parallelops.sqlitefile import Kind
 
 if TYPE_CHECKING:

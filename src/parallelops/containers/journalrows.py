@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from parallelops.containers.errors import Fenced
 from parallelops.containers.journal import Lease
 from parallelops.containers.journalfile import (
     COLUMNS,
@@ -18,7 +17,7 @@ from parallelops.containers.journalfile import (
     row_of,
     row_of_lease,
 )
-from parallelops.errors import IllegalTransition
+from parallelops.errors import Fenced, IllegalTransition
 
 if TYPE_CHECKING:
     import sqlite3

@@ -9,7 +9,8 @@ import functools
 from concurrent.futures import InvalidStateError
 from typing import TYPE_CHECKING, Any
 
-from parallelops.containers.errors import (
+from parallelops.containers.operation import State, from_json, in_place
+from parallelops.errors import (
     ContainerQuarantined,
     NotOwned,
     OperationCancelled,
@@ -17,7 +18,6 @@ from parallelops.containers.errors import (
     OperationFailed,
     OperationUnknown,
 )
-from parallelops.containers.operation import State, from_json, in_place
 from parallelops.futures import Future
 
 if TYPE_CHECKING:

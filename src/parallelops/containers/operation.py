@@ -9,8 +9,7 @@ import math
 import types
 from typing import TYPE_CHECKING, Any, Literal
 
-from parallelops.containers.errors import InvalidOperation
-from parallelops.errors import IllegalTransition
+from parallelops.errors import IllegalTransition, InvalidOperation
 from parallelops.redact import redact_text
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
-from parallelops.containers.errors import InvalidOperation
 from parallelops.containers.handlers import Handlers
 from parallelops.containers.live import Live
 from parallelops.containers.operation import State, as_reason
@@ -14,7 +13,7 @@ from parallelops.containers.requests import Requests
 from parallelops.containers.runner import ON_ERROR, Runner
 from parallelops.containers.stats import OperationsStats
 from parallelops.containers.writer import Writer
-from parallelops.errors import ExecutorShutdown
+from parallelops.errors import ExecutorShutdown, InvalidOperation
 from parallelops.keyed import KeyedExecutor
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ import dataclasses
 import logging
 from typing import TYPE_CHECKING, Any
 
-from parallelops.containers.errors import (
+from parallelops.containers.live import Operation, outcome_of
+from parallelops.containers.operation import UNFINISHED, State, in_place
+from parallelops.errors import (
+    ExecutorSaturated,
     InvalidOperation,
     JournalError,
     LeaseHeld,
 )
-from parallelops.containers.live import Operation, outcome_of
-from parallelops.containers.operation import UNFINISHED, State, in_place
-from parallelops.errors import ExecutorSaturated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

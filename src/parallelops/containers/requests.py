@@ -6,7 +6,6 @@ import functools
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from parallelops.containers.errors import DuplicateOperation
 from parallelops.containers.groupcommit import again
 from parallelops.containers.live import Operation, Turn, outcome_of
 from parallelops.containers.operation import (
@@ -16,7 +15,7 @@ from parallelops.containers.operation import (
     as_reason,
     check_name,
 )
-from parallelops.errors import ExecutorSaturated
+from parallelops.errors import DuplicateOperation, ExecutorSaturated
 
 if TYPE_CHECKING:
     import concurrent.futures

@@ -15,11 +15,6 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
 from parallelops import waiting
-from parallelops.containers.errors import (
-    InvalidOperation,
-    OperationCancelled,
-    OperationUnknown,
-)
 from parallelops.containers.groupcommit import again
 from parallelops.containers.handlers import Call
 from parallelops.containers.live import outcome_of
@@ -30,6 +25,11 @@ from parallelops.containers.operation import (
     from_json,
 )
 from parallelops.containers.writer import in_words
+from parallelops.errors import (
+    InvalidOperation,
+    OperationCancelled,
+    OperationUnknown,
+)
 
 if TYPE_CHECKING:
     from parallelops.containers.handlers import Handlers

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from parallelops.containers import journalrows as rows
-from parallelops.containers.errors import (
-    JournalDamaged,
-    JournalError,
-    LeaseHeld,
-)
 from parallelops.containers.groupcommit import GroupCommit, again
 from parallelops.containers.journal import Lease
 from parallelops.containers.journalfile import JOURNAL, damage, identity
 from parallelops.containers.operation import UNFINISHED
-from parallelops.errors import IllegalTransition, ParallelopsError
+from parallelops.errors import (
+    IllegalTransition,
+    JournalDamaged,
+    JournalError,
+    LeaseHeld,
+    ParallelopsError,
+)
 from parallelops.runtime import ThreadRuntime
 from parallelops.sqlitefile import transaction
 

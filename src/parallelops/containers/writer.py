@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from parallelops.containers.errors import (
+from parallelops.containers.groupcommit import again
+from parallelops.containers.live import outcome_of
+from parallelops.containers.operation import State, as_reason
+from parallelops.errors import (
     Fenced,
+    IllegalTransition,
     NotOwned,
     OperationDeferred,
     OperationUnknown,
 )
-from parallelops.containers.groupcommit import again
-from parallelops.containers.live import outcome_of
-from parallelops.containers.operation import State, as_reason
-from parallelops.errors import IllegalTransition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import itertools
 import os
 import sqlite3
@@ -18,6 +17,7 @@ from parallelops.images.location import (
     check_transition,
 )
 from parallelops.images.sqlitefile import CATALOG
+from parallelops.images.status import ImageStatus, image_status
 from parallelops.runtime import ThreadRuntime
 from parallelops.sqlitefile import transaction
 
@@ -26,18 +26,7 @@ if TYPE_CHECKING:
 
     from parallelops.runtime import Runtime
 
-__all__ = ["ImageStatus", "SQLiteCatalog"]
-
-
-class ImageStatus(enum.StrEnum):
-    """What a :class:`SQLiteCatalog` knows of an image as a whole."""
-
-    ACTIVE = "active"
-    """Nobody deleted it."""
-    PENDING_DELETE = "pending_delete"
-    """It is deleted for its users; its data waits to be."""
-    DELETED = "deleted"
-    """All of its data is gone."""
+__all__ = ["SQLiteCatalog"]
 
 
 _COLUMNS = "l.id, l.image_id, l.url, l.store, l.status, l.deleted_at"
@@ -277,12 +266,12 @@ class SQLiteCatalog:
                 " deleted_at = ? WHERE id = ?",
                 (now, location_id),
             )
-            (others,) = connection.execute(
-                "SELECT COUNT(*) FROM locations WHERE image_id = ?"
-                " AND status IN ('pending', 'active')",
-                (location.image_id,),
-            ).fetchone()
-            status = "active" if others else "pending_delete"
+            derived = image_status(_locations(connection, location.image_id))
+            status = (
+                "pending_delete"
+                if derived is ImageStatus.PENDING_DELETE
+                else "active"
+            )
             self._mark_pending(connection, location.image_id, now, status)
 
     def locations(self, image_id: str) -> tuple[Location, ...]:

@@ -5,13 +5,19 @@
 - :class:`ManualExecutor` and :class:`FakeClock` move when the test says so.
 - :class:`MemoryCatalog`, :class:`MemoryStore` and :class:`MemoryJournal` fail
   as the test plans.
+- :mod:`parallelops.testing.strategies` makes such plans, with hypothesis.
 """
 
 from __future__ import annotations
 
 from parallelops.testing.contract import ExecutorContract
 from parallelops.testing.exploring import Exploration, Finding, Sim, explore
-from parallelops.testing.fakes import Fault, MemoryCatalog, MemoryStore
+from parallelops.testing.fakes import (
+    Fault,
+    MemoryCatalog,
+    MemoryStore,
+    WriteFault,
+)
 from parallelops.testing.journals import JournalFault, MemoryJournal
 from parallelops.testing.manual import FakeClock, ManualExecutor
 from parallelops.testing.simulation import (
@@ -37,5 +43,6 @@ __all__ = [
     "Sim",
     "SimulationFailure",
     "Stuck",
+    "WriteFault",
     "explore",
 ]

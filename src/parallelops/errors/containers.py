@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 
-from parallelops.errors import ParallelopsError
+from parallelops.errors.root import ParallelopsError
 
 __all__ = [
     "ContainerQuarantined",
