@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import logging
 import threading
@@ -13,6 +14,7 @@ from parallelops.containers import (
     ContainerOperations,
     ContainerQuarantined,
     DuplicateOperation,
+    Entry,
     Fenced,
     Handler,
     InvalidOperation,
@@ -504,6 +506,68 @@ def test_a_container_that_was_held_is_so_after_a_restart(executor, engine):
         assert not waiting.future.done()
         after.release("c")
         waiting.future.result(LONG)
+
+
+def test_a_recovery_that_fails_can_be_repeated(threads, engine):
+    """Nothing is left over from the first half of it."""
+    operations, journal = with_faults(threads, engine)
+    accepted = journal.accept(
+        journal.leases()[0],
+        Entry(
+            id="left",
+            container="c",
+            action="stop",
+            parameters="{}",
+            mode="exclusive",
+            recovery="idempotent",
+            scope="",
+            accepted_at=0.0,
+        ),
+    )
+    journal.advance(journal.leases()[0], accepted.to(State.RUNNING, 0.0))
+    journal._faults["advance"] = collections.deque(["none", "fail"])
+    with ContainerOperations(
+        threads, handlers=engine, journal=journal
+    ) as next_:
+        with pytest.raises(JournalError):
+            next_.recover()
+        with pytest.raises(NotOwned):
+            next_.submit("c", "start")
+        assert next_.recover().repeated == ("left",)
+        assert next_.get("left").future.result(LONG)["attempt"] == 2
+    operations.shutdown()
+
+
+def test_a_handler_may_settle_others_while_a_scope_is_given_back(
+    threaded, engine
+):
+    """No lock is held while it runs."""
+    shut = engine.gate()
+    seen = []
+
+    def act(call):
+        assert shut.wait(LONG)
+        try:
+            threaded.recover()
+        except InvalidOperation as error:
+            seen.append(str(error))
+        threaded.release("nobody")
+
+    engine.handlers["nest"] = act
+    with ContainerOperations(
+        threaded._keyed.executor,
+        handlers=engine,
+        journal=MemoryJournal(threaded._runtime),
+    ) as operations:
+        operations.recover()
+        threaded = operations
+        running = operations.submit("c", "nest")
+        while running.state is not State.RUNNING:
+            threaded._runtime.sleep(0.001)
+        threading.Timer(0.05, shut.set).start()
+        operations.give_back(timeout=LONG)
+        running.future.result(LONG)
+    assert "under way" in seen[0]
 
 
 def test_a_scope_that_was_lost_is_taken_back(threaded, engine, journal):

@@ -293,9 +293,11 @@ class Live:
         has no turn any more, and is to be put in line again: it, in order.
         """
         with self.lock:
-            holds = self.holds.get(container, {})
+            holds = self.holds.get(container)
+            if not holds or container in self.letting_go:
+                return []
             holds.pop(operation_id, None)
-            if holds or container in self.letting_go:
+            if holds:
                 return []
             self.holds.pop(container, None)
             waiting = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +18,8 @@ from parallelops.errors import ExecutorShutdown, InvalidOperation
 from parallelops.keyed import KeyedExecutor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from parallelops.containers.journal import Journal
     from parallelops.containers.live import Operation
     from parallelops.containers.operation import Entry
@@ -143,7 +146,7 @@ class ContainerOperations:
             after_failure=on_error == "quarantine",
         )
         self.owner = owner or f"owner-{self._requests.new_id()[:8]}"
-        self._recovering = runtime.rlock()
+        self._recovering = runtime.lock()
 
     # -- beginning
 
@@ -167,12 +170,13 @@ class ContainerOperations:
                 that we had and lost; None waits as long as it takes.
 
         Raises:
+            InvalidOperation: another thread is at it.
             TimeoutError: something of it still runs.
             LeaseHeld: another owner has one; the others are taken.
             JournalDamaged: the journal is not what was written.
             JournalError: it can't be read or written.
         """
-        with self._recovering:
+        with self._alone():
             return self._recovery.take(
                 self._scopes if scopes is None else scopes,
                 self.owner,
@@ -209,7 +213,7 @@ class ContainerOperations:
             TimeoutError: some still run. The scope takes no requests.
             JournalError: it could not be written.
         """
-        with self._recovering:
+        with self._alone():
             self._recovery.give(scope, timeout, force)
 
     @property
@@ -313,12 +317,11 @@ class ContainerOperations:
             IllegalTransition: it can't be in that state.
             JournalError: that could not be written.
         """
-        with self._recovering:
-            return self._recovery.resolve(
-                operation_id,
-                State(state),
-                as_reason(reason) or "settled by an operator",
-            )
+        return self._recovery.resolve(
+            operation_id,
+            State(state),
+            as_reason(reason) or "settled by an operator",
+        )
 
     def release(self, container: str) -> None:
         """Let a container go on that waits because an operation failed.
@@ -326,15 +329,7 @@ class ContainerOperations:
         Raises:
             InvalidOperation: there is more to settle; see :meth:`resolve`.
         """
-        with self._recovering:
-            for operation_id in self.quarantined().get(container, {}):
-                entry = self._journal.find(operation_id)
-                if entry is not None and not entry.finished:
-                    raise InvalidOperation(
-                        f"operation {operation_id} of container "
-                        f"{container!r} is {entry.state}; resolve it"
-                    )
-                self._recovery.let_go(container, operation_id)
+        self._recovery.release(container)
 
     def prune(self, older_than: float) -> int:
         """Forget operations that ended so many seconds ago or more.
@@ -387,6 +382,18 @@ class ContainerOperations:
         self, exc_type: object, exc_value: object, traceback: object
     ) -> None:
         self.shutdown(cancel_futures=exc_type is not None)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        # Nobody waits for it: handlers may run meanwhile, and come here.
+        if not self._recovering.acquire(blocking=False):
+            raise InvalidOperation(
+                "a recovery or a hand-over is under way; call again later"
+            )
+        try:
+            yield
+        finally:
+            self._recovering.release()
 
 
 def _one_scope(container: str) -> str:

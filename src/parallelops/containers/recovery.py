@@ -112,6 +112,8 @@ class Recovery:
         for scope in scopes:
             if scope in self._live.open:
                 continue
+            # Of an earlier epoch, or of a recovery that failed half-way.
+            self._writer.put_off(scope, "it is recovered anew")
             self._wait_for(scope, timeout)
             now = self._runtime.time()
             try:
@@ -294,6 +296,17 @@ class Recovery:
             operation.end(*outcome_of(entry))
         self.let_go(entry.container, operation_id)
         return operation
+
+    def release(self, container: str) -> None:
+        """Let a container go on whose operations have all ended."""
+        for operation_id in list(self._live.holds.get(container, ())):
+            entry = self._journal.find(operation_id)
+            if entry is not None and not entry.finished:
+                raise InvalidOperation(
+                    f"operation {operation_id} of container {container!r} "
+                    f"is {entry.state}; resolve it"
+                )
+            self.let_go(container, operation_id)
 
     def let_go(self, container: str, operation_id: str) -> None:
         """One thing less holds a container; with the last one it goes on."""
