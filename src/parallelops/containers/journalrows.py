@@ -30,6 +30,7 @@ __all__ = [
     "check",
     "find",
     "history",
+    "last",
     "lease",
     "leases",
     "prune",
@@ -41,7 +42,8 @@ _ALL = f"{', '.join(COLUMNS)}, checksum"
 _SELECT = f"SELECT {_ALL} FROM operations"  # noqa: S608 - of constants
 _INSERT = (
     f"INSERT INTO operations ({_ALL}) "  # noqa: S608 - of constants
-    f"VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+    f"VALUES ({', '.join('?' * (len(COLUMNS) + 1))}) "
+    "ON CONFLICT (id) DO NOTHING"
 )
 # The lease is looked at in the same statement.
 _UPDATE = (
@@ -73,9 +75,12 @@ def check(connection: sqlite3.Connection, journal: str, ours: Lease) -> None:
     Raises:
         Fenced: it is not.
     """
-    current = lease(connection, journal, ours.scope).epoch
-    if current != ours.epoch:
-        raise Fenced(journal, ours.scope, ours.epoch, current)
+    # Each write asks, so it asks for no more than it needs.
+    row = connection.execute(
+        "SELECT epoch FROM leases WHERE scope = ?", (ours.scope,)
+    ).fetchone()
+    if row is None or row[0] != ours.epoch:
+        raise Fenced(journal, ours.scope, ours.epoch, row[0] if row else 0)
 
 
 def put(connection: sqlite3.Connection, changed: Lease) -> Lease:
@@ -88,16 +93,17 @@ def put(connection: sqlite3.Connection, changed: Lease) -> Lease:
     return changed
 
 
-def add(connection: sqlite3.Connection, ours: Lease, entry: Entry) -> Entry:
-    """Write a new operation; it, with its place."""
-    (last,) = connection.execute(
+def last(connection: sqlite3.Connection) -> int:
+    """The place of the last operation, 0 if there is none."""
+    (found,) = connection.execute(
         "SELECT MAX(sequence) FROM operations"
     ).fetchone()
-    added = dataclasses.replace(
-        entry, sequence=(last or 0) + 1, epoch=ours.epoch
-    )
-    connection.execute(_INSERT, row_of(added))
-    return added
+    return found or 0
+
+
+def add(connection: sqlite3.Connection, entry: Entry) -> bool:
+    """Write a new operation; False if there is one of its id."""
+    return connection.execute(_INSERT, row_of(entry)).rowcount > 0
 
 
 def step(

@@ -87,6 +87,9 @@ class SQLiteJournal:
         self._broken: JournalError | None = None
         self._closed = False
         self._group = GroupCommit(runtime, self._commit)
+        # Of the transaction under way: leases that are good, the last place.
+        self._epochs: dict[str, int] = {}
+        self._last = 0
         self._reading = runtime.rlock()
         with contextlib.ExitStack() as failed:
             self._writer = JOURNAL.connect(self.path, busy_timeout, make=make)
@@ -131,7 +134,7 @@ class SQLiteJournal:
                 and held.until > now
             ):
                 raise LeaseHeld(self._name, scope, held.owner, held.until)
-            return rows.put(
+            return self._put(
                 connection,
                 Lease(
                     scope=scope,
@@ -147,9 +150,9 @@ class SQLiteJournal:
         """See :meth:`Journal.renew`."""
 
         def work(connection: sqlite3.Connection) -> Lease:
-            rows.check(connection, self._name, lease)
+            self._check(connection, lease)
             renewed = dataclasses.replace(lease, until=until)
-            return rows.put(connection, renewed)
+            return self._put(connection, renewed)
 
         return self._write(work)
 
@@ -157,9 +160,9 @@ class SQLiteJournal:
         """See :meth:`Journal.release`."""
 
         def work(connection: sqlite3.Connection) -> None:
-            rows.check(connection, self._name, lease)
+            self._check(connection, lease)
             freed = Lease(scope=lease.scope, owner="", epoch=lease.epoch + 1)
-            rows.put(connection, freed)
+            self._put(connection, freed)
 
         self._write(work)
 
@@ -172,11 +175,16 @@ class SQLiteJournal:
         """See :meth:`Journal.accept`."""
 
         def work(connection: sqlite3.Connection) -> Entry:
-            rows.check(connection, self._name, lease)
-            known = rows.find(connection, self._name, entry.id)
-            if known is not None:
-                return known
-            return rows.add(connection, lease, entry)
+            self._check(connection, lease)
+            if not self._last:
+                self._last = rows.last(connection)
+            added = dataclasses.replace(
+                entry, sequence=self._last + 1, epoch=lease.epoch
+            )
+            if rows.add(connection, added):
+                self._last += 1
+                return added
+            return rows.find(connection, self._name, entry.id) or added
 
         return self._write(work)
 
@@ -186,7 +194,7 @@ class SQLiteJournal:
         """See :meth:`Journal.advance`."""
 
         def work(connection: sqlite3.Connection) -> list[Entry]:
-            rows.check(connection, self._name, lease)
+            self._check(connection, lease)
             written = [rows.step(connection, self._name, lease, entry)]
             for other in also:
                 try:
@@ -230,7 +238,7 @@ class SQLiteJournal:
         """See :meth:`Journal.prune`. The last operation of all stays."""
 
         def work(connection: sqlite3.Connection) -> int:
-            rows.check(connection, self._name, lease)
+            self._check(connection, lease)
             return rows.prune(connection, lease.scope, before, _PAGE)
 
         total = 0
@@ -272,6 +280,8 @@ class SQLiteJournal:
         """All of the jobs in one transaction."""
         self._usable()
         connection = self._writer
+        self._epochs.clear()
+        self._last = 0
         with self._explained("write"):
             with transaction(connection):
                 if identity(connection, self._name) != self._identity:
@@ -284,6 +294,16 @@ class SQLiteJournal:
             # Only now: SQLite goes on writing to a file that has no name
             # any more, and nobody would ever find it there.
             self._still_there()
+
+    def _check(self, connection: sqlite3.Connection, lease: Lease) -> None:
+        """See that a lease is good; once in a transaction is enough."""
+        if self._epochs.get(lease.scope) != lease.epoch:
+            rows.check(connection, self._name, lease)
+            self._epochs[lease.scope] = lease.epoch
+
+    def _put(self, connection: sqlite3.Connection, lease: Lease) -> Lease:
+        self._epochs.pop(lease.scope, None)
+        return rows.put(connection, lease)
 
     def _look(self) -> tuple[list[tuple[int, int]], int]:
         """Which files these are, and how large the main one is."""
