@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import secrets
 import sqlite3
 import zlib
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Entry))
+_STATE = COLUMNS.index("state")
+_values_of = operator.attrgetter(*COLUMNS)
 _LEASE = tuple(field.name for field in dataclasses.fields(Lease))
 
 _STATES = ", ".join(f"'{state}'" for state in State)
@@ -113,11 +116,8 @@ def _checked(row: Sequence[Any], what: str, journal: str) -> Sequence[Any]:
 
 def row_of(entry: Entry) -> tuple[Any, ...]:
     """The row of an operation: its columns, and the checksum."""
-    # Not asdict, which would copy each value deeply.
-    values = tuple(
-        str(value) if type(value) is State else value
-        for value in (getattr(entry, name) for name in COLUMNS)
-    )
+    values = [*_values_of(entry)]
+    values[_STATE] = str(entry.state)
     return (*values, _checksum(values))
 
 
