@@ -652,6 +652,8 @@ def test_a_cancelled_operation_never_begins(threaded, engine, journal):
     """Be it by its future; and that is durable."""
     shut = engine.gate()
     running = threaded.submit("c", "start", {"gate": "shut"})
+    while running.state is not State.RUNNING:
+        threaded._runtime.sleep(0.001)
     first, second = (threaded.submit("c", "start") for _ in range(2))
     assert first.cancel()
     assert second.future.cancel()

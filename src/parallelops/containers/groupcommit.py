@@ -22,6 +22,8 @@ __all__ = ["GroupCommit", "Job", "again"]
 
 T = TypeVar("T")
 
+_PROBE = 8  # commits, after which to see whether there is company
+
 
 class Job(Generic[T]):
     """One writer's change, and what came of it.
@@ -69,6 +71,9 @@ class GroupCommit:
         self._waiting: collections.deque[Job[Any]] = collections.deque()
         self._right = runtime.lock()
         self._committer: int | None = None
+        # Whether others took part last time; who is alone waits for nobody.
+        self._company = False
+        self._commits = 0
 
     def do(self, work: Callable[[Any], T]) -> T:
         """Have ``work`` done and committed; what it returned.
@@ -110,11 +115,14 @@ class GroupCommit:
         jobs: list[Job[Any]] = []
         try:
             self._committer = self._runtime.ident()
-            # Those who are about to write come along. Green threads get to
-            # it only if this one lets them.
-            self._runtime.sleep(0)
+            self._commits += 1
+            if self._company or not self._commits % _PROBE:
+                # Those who are about to write come along. Green threads get
+                # to it only if this one lets them.
+                self._runtime.sleep(0)
             while self._waiting:
                 jobs.append(self._waiting.popleft())
+            self._company = len(jobs) > 1
             self._commit(jobs)
         except Exception as error:  # noqa: BLE001 - it is for all of them
             for job in jobs:

@@ -26,6 +26,8 @@ __all__ = [
     "lease_of",
     "row_of",
     "row_of_lease",
+    "sealed",
+    "values_of",
 ]
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(Entry))
@@ -114,11 +116,21 @@ def _checked(row: Sequence[Any], what: str, journal: str) -> Sequence[Any]:
     return values
 
 
-def row_of(entry: Entry) -> tuple[Any, ...]:
-    """The row of an operation: its columns, and the checksum."""
+def values_of(entry: Entry) -> list[Any]:
+    """The columns of an operation, without the checksum."""
     values = [*_values_of(entry)]
     values[_STATE] = str(entry.state)
+    return values
+
+
+def sealed(values: Sequence[Any]) -> tuple[Any, ...]:
+    """A row: its columns, and the checksum."""
     return (*values, _checksum(values))
+
+
+def row_of(entry: Entry) -> tuple[Any, ...]:
+    """The row of an operation."""
+    return sealed(values_of(entry))
 
 
 def entry_of(row: Sequence[Any], journal: str) -> Entry:

@@ -7,7 +7,7 @@ Those that write are called in a transaction.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parallelops.containers.journal import Lease
 from parallelops.containers.journalfile import (
@@ -16,6 +16,7 @@ from parallelops.containers.journalfile import (
     lease_of,
     row_of,
     row_of_lease,
+    sealed,
 )
 from parallelops.errors import Fenced, IllegalTransition
 
@@ -38,6 +39,7 @@ __all__ = [
     "step",
 ]
 
+_SEQUENCE, _EPOCH = COLUMNS.index("sequence"), COLUMNS.index("epoch")
 _ALL = f"{', '.join(COLUMNS)}, checksum"
 _SELECT = f"SELECT {_ALL} FROM operations"  # noqa: S608 - of constants
 _INSERT = (
@@ -101,9 +103,12 @@ def last(connection: sqlite3.Connection) -> int:
     return found or 0
 
 
-def add(connection: sqlite3.Connection, entry: Entry) -> bool:
+def add(
+    connection: sqlite3.Connection, values: list[Any], place: int, epoch: int
+) -> bool:
     """Write a new operation; False if there is one of its id."""
-    return connection.execute(_INSERT, row_of(entry)).rowcount > 0
+    values[_SEQUENCE], values[_EPOCH] = place, epoch
+    return connection.execute(_INSERT, sealed(values)).rowcount > 0
 
 
 def step(

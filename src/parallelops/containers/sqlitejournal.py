@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from parallelops.containers import journalrows as rows
 from parallelops.containers.groupcommit import GroupCommit, again
 from parallelops.containers.journal import Lease
-from parallelops.containers.journalfile import JOURNAL, damage, identity
+from parallelops.containers.journalfile import (
+    JOURNAL,
+    damage,
+    identity,
+    values_of,
+)
 from parallelops.containers.operation import UNFINISHED
 from parallelops.errors import (
     IllegalTransition,
@@ -174,19 +179,24 @@ class SQLiteJournal:
     def accept(self, lease: Lease, entry: Entry) -> Entry:
         """See :meth:`Journal.accept`."""
 
-        def work(connection: sqlite3.Connection) -> Entry:
-            self._check(connection, lease)
-            if not self._last:
-                self._last = rows.last(connection)
-            added = dataclasses.replace(
-                entry, sequence=self._last + 1, epoch=lease.epoch
-            )
-            if rows.add(connection, added):
-                self._last += 1
-                return added
-            return rows.find(connection, self._name, entry.id) or added
+        values = values_of(entry)
 
-        return self._write(work)
+        def work(connection: sqlite3.Connection) -> Entry | int:
+            self._check(connection, lease)
+            place = (self._last or rows.last(connection)) + 1
+            known = None
+            if not rows.add(connection, values, place, lease.epoch):
+                known = rows.find(connection, self._name, entry.id)
+            self._last = place if known is None else place - 1
+            return known or place
+
+        # As little as can be is done while others wait for the commit.
+        found = self._write(work)
+        if isinstance(found, int):
+            return dataclasses.replace(
+                entry, sequence=found, epoch=lease.epoch
+            )
+        return found
 
     def advance(
         self, lease: Lease, entry: Entry, also: Iterable[Entry] = ()
