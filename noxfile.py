@@ -69,6 +69,16 @@ def tests(session: nox.Session) -> None:
     )
 
 
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Make the pages of the documentation; a warning is an error."""
+    session.install(PACKAGE, *group("docs"))
+    session.run(
+        *("sphinx-build", "--fail-on-warning", "--quiet"),
+        *("docs", str(Path(session.create_tmp()) / "html")),
+    )
+
+
 @nox.session(default=False)
 def explore(session: nox.Session) -> None:
     """Explore for hours; ``-- 10000`` runs that many schedules instead.
