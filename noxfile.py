@@ -25,6 +25,9 @@ PYTHONS = sorted({*nox.project.python_versions(PROJECT), HERE})
 # How many schedules each scenario in tests/explored runs under.
 FULL, FEW = "500", "100"
 
+# And how many the session explore runs in all, for hours.
+MANY = "2000000"
+
 # Not editable: what is tested is what people install.
 PACKAGE = ".[greenthread,cli,opentelemetry,prometheus]"
 
@@ -59,9 +62,35 @@ def tests(session: nox.Session) -> None:
     schedules = FULL if session.python == PYTHONS[0] else FEW
     session.run(
         "pytest",
+        *("-n", "auto", "--dist", "loadfile"),
         *once,
         *session.posargs,
         env={"PARALLELOPS_SCHEDULES": schedules},
+    )
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Make the pages of the documentation; a warning is an error."""
+    session.install(PACKAGE, *group("docs"))
+    session.run(
+        *("sphinx-build", "--fail-on-warning", "--quiet"),
+        *("docs", str(Path(session.create_tmp()) / "html")),
+    )
+
+
+@nox.session(default=False)
+def explore(session: nox.Session) -> None:
+    """Explore for hours; ``-- 10000`` runs that many schedules instead.
+
+    When it was stopped, the same command goes on from there.
+    """
+    session.install(PACKAGE, *group("test"))
+    session.run(
+        *("python", "-m", "parallelops.testing.campaign"),
+        *("--state", ".nox/explore.json"),
+        *(session.posargs or [MANY]),
+        "tests/explored",
     )
 
 

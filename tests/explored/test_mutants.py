@@ -113,6 +113,86 @@ BUGS = {
             "            self._call.clear()\n",
         ),
     ],
+    "ratelimit::test_rate": [
+        Mutant(
+            "who need not wait passes without the lock",
+            "ratelimit/bucket.py",
+            "        with self._lock:\n"
+            "            now = self._count()\n"
+            "            if (\n",
+            "        if True:\n"
+            "            now = self._count()\n"
+            "            if (\n",
+        ),
+    ],
+    "ratelimit::test_line": [
+        Mutant(
+            "a place is handed out without the lock",
+            "ratelimit/bucket.py",
+            "        with self._lock:\n"
+            "            now = self._count()\n"
+            "            # Those whose",
+            "        if True:\n"
+            "            now = self._count()\n"
+            "            # Those whose",
+        ),
+    ],
+    "ratelimit::test_late": [
+        Mutant(
+            "who passes does so without the lock",
+            "ratelimit/bucket.py",
+            "        with self._lock:\n"
+            "            place = reservation.place\n",
+            "        if True:\n            place = reservation.place\n",
+        ),
+        Mutant(
+            "who looked at the bucket takes from it later",
+            "ratelimit/bucket.py",
+            "            reservation.place = None\n"
+            "            self._tokens -= 1\n",
+            "            reservation.place = None\n"
+            "            tokens = self._tokens\n"
+            "            self._lock.release()\n"
+            "            self._lock.acquire()\n"
+            "            self._tokens = tokens - 1\n",
+        ),
+    ],
+    "ratelimit::test_in_flight": [
+        Mutant(
+            "a call that ends tells nobody",
+            "ratelimit/adaptive.py",
+            "        self._ended.notify()\n",
+            "",
+        ),
+        Mutant(
+            "room is looked for first, and taken later",
+            "ratelimit/adaptive.py",
+            "            self._in_flight += 1\n",
+            "        with self._ended:\n            self._in_flight += 1\n",
+        ),
+    ],
+    "ratelimit::test_refusals_at_once": [
+        Mutant(
+            "each of many refusals cuts the rate",
+            "ratelimit/adaptive.py",
+            "        if call.epoch != self._epoch:\n"
+            "            return\n"
+            "        self._epoch += 1\n",
+            "        self._epoch += 1\n",
+        ),
+    ],
+    "ratelimit::test_one_end": [
+        Mutant(
+            "whether a call has ended is looked at without the lock",
+            "ratelimit/adaptive.py",
+            "        with self._ended:\n"
+            "            if call.ended:\n"
+            "                return\n",
+            "        if call.ended:\n"
+            "            return\n"
+            "        with self._ended:\n",
+        ),
+    ],
     "deadlocks::test_room_that_never_comes": [
         Mutant(
             "idle workers are taken for hope that room will come",
@@ -159,6 +239,126 @@ BUGS = {
             "an image that waits is not given up",
             "images/coordinator.py",
             "            deletion.close_if_waiting(self._why_skip)\n",
+            "",
+        ),
+    ],
+    "keyed::test_quarantine_races_the_turn": [
+        Mutant(
+            "a turn that is taken back can be used all the same",
+            "keyed/operation.py",
+            "        self.state = QUEUED\n        self._call = [call]\n",
+            "        calls.append(call)\n        self.state = QUEUED\n",
+        ),
+        Mutant(
+            "a submit does not look whether its key is held meanwhile",
+            "keyed/turns.py",
+            "            if self.wary:\n",
+            "            if False:\n",
+        ),
+    ],
+    "keyed::test_block": [
+        Mutant(
+            "who waits for room does not look once more",
+            "keyed/entries.py",
+            "            self.blocked.append(blocked)\n"
+            "        self.let_in()\n",
+            "            self.blocked.append(blocked)\n",
+        ),
+        Mutant(
+            "who leaves does not look for those who wait for room",
+            "keyed/turns.py",
+            "if self.drains or self.blocked or self._put_off:",
+            "if self.drains or self._put_off:",
+        ),
+    ],
+    "keyed::test_broken_executor": [
+        Mutant(
+            "a worker that is about to die counts as one that will come",
+            "backends/intake.py",
+            "if pool.closed and self._worker() not in pool.workers:",
+            "if pool.closed and not self.inside():",
+        ),
+    ],
+    "keyed::test_executor_shutdown_races": [
+        Mutant(
+            "a ticket is left in the queue of a pool that was closed",
+            "backends/intake.py",
+            "if pool.closed and self._worker() not in pool.workers:",
+            "if False:",
+        ),
+    ],
+    "keyed::test_shared_and_exclusive": [
+        Mutant(
+            "the first shared one to end passes the turn of all",
+            "keyed/line.py",
+            "        if len(active) > 1:\n            return operation\n",
+            "",
+        ),
+        Mutant(
+            "a shared one joins whoever has the turn",
+            "keyed/line.py",
+            "not (operation.shared and self._is_shared())",
+            "not operation.shared",
+        ),
+    ],
+    "keyed::test_drain": [
+        Mutant(
+            "an operation that ends does not look for those who wait for it",
+            "keyed/turns.py",
+            "if self.drains or self.blocked or self._put_off:",
+            "if self.blocked or self._put_off:",
+        ),
+    ],
+    "containers::test_group_commit": [
+        Mutant(
+            "who has committed does not look who waits",
+            "containers/groupcommit.py",
+            "            if self._waiting:\n                self._pass_on()\n",
+            "",
+        ),
+        Mutant(
+            "who waits does not try to commit before",
+            "containers/groupcommit.py",
+            "                if self._right.acquire(blocking=False):\n"
+            "                    self._commit_all()\n"
+            "                else:\n"
+            "                    job.permit.acquire()\n",
+            "                if len(self._waiting) == 1 and "
+            "self._right.acquire(blocking=False):\n"
+            "                    self._commit_all()\n"
+            "                else:\n"
+            "                    job.permit.acquire()\n",
+        ),
+    ],
+    "containers::test_cancel_races_the_turn": [
+        Mutant(
+            "what follows a cancelled one does not wait until that is written",
+            "containers/runner.py",
+            "            self.cancelled(operation)\n        return False\n",
+            "            pass\n        return False\n",
+        ),
+    ],
+    "containers::test_the_same_request_twice": [
+        Mutant(
+            "who finds it in the journal does not look here once more",
+            "containers/requests.py",
+            "if known.finished or seen == known:",
+            "if True:",
+        ),
+    ],
+    "containers::test_resolve_races_requests": [
+        Mutant(
+            "what waits keeps the turns that it had",
+            "containers/live.py",
+            "                if not operation.future.running()\n",
+            "                if operation.turn is None\n",
+        ),
+    ],
+    "containers::test_hand_over": [
+        Mutant(
+            "a request that comes in between begins before those left",
+            "containers/runner.py",
+            " or entry.scope in live.closing",
             "",
         ),
     ],

@@ -138,7 +138,7 @@ def test_executor_that_others_fill(sim):
 @explored
 def test_catalogue_that_fails(sim):
     """Nothing is said to be recorded that is not; the next run goes on."""
-    catalog = MemoryCatalog(sim.runtime, WANTED, failures=1)
+    catalog = MemoryCatalog(sim.runtime, WANTED, faults=["fail"])
     store = MemoryStore(sim.runtime, URLS)
     with sim.executor(2) as executor:
         scrubber = Scrubber(

@@ -15,6 +15,7 @@ from parallelops.images import (
     LocationStatus,
     check_transition,
 )
+from parallelops.testing.strategies import SECRET, locations
 
 STATUSES = st.sampled_from(LocationStatus)
 ALLOWED = {
@@ -78,6 +79,15 @@ def test_its_text_has_no_secrets():
         assert "hunter2" not in text
         assert "id=7" in text
         assert "s3://access:***@host/bucket?sig=***" in text
+
+
+@settings(deadline=None)
+@given(locations())
+def test_no_location_gives_its_secret_away(location):
+    """Whatever its store, its status and the form of its URL."""
+    for text in (repr(location), f"{location}"):
+        assert SECRET not in text
+        assert f"id={location.id}" in text
 
 
 def test_it_is_a_value():

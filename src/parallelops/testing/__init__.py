@@ -3,14 +3,22 @@
 - :class:`ExecutorContract` is what every executor promises, as tests.
 - :func:`explore` runs a test under many schedules, in virtual time.
 - :class:`ManualExecutor` and :class:`FakeClock` move when the test says so.
-- :class:`MemoryCatalog` and :class:`MemoryStore` fail as the test plans.
+- :class:`MemoryCatalog`, :class:`MemoryStore` and :class:`MemoryJournal` fail
+  as the test plans.
+- :mod:`parallelops.testing.strategies` makes such plans, with hypothesis.
 """
 
 from __future__ import annotations
 
 from parallelops.testing.contract import ExecutorContract
 from parallelops.testing.exploring import Exploration, Finding, Sim, explore
-from parallelops.testing.fakes import Fault, MemoryCatalog, MemoryStore
+from parallelops.testing.fakes import (
+    Fault,
+    MemoryCatalog,
+    MemoryStore,
+    WriteFault,
+)
+from parallelops.testing.journals import JournalFault, MemoryJournal
 from parallelops.testing.manual import FakeClock, ManualExecutor
 from parallelops.testing.simulation import (
     Deadlock,
@@ -27,11 +35,14 @@ __all__ = [
     "FakeClock",
     "Fault",
     "Finding",
+    "JournalFault",
     "ManualExecutor",
     "MemoryCatalog",
+    "MemoryJournal",
     "MemoryStore",
     "Sim",
     "SimulationFailure",
     "Stuck",
+    "WriteFault",
     "explore",
 ]

@@ -206,6 +206,7 @@ def explore(
                 raise finding.failure
 
         run.__signature__ = _without_sim(test)  # type: ignore[attr-defined]
+        run.exploration = exploration  # type: ignore[attr-defined]
         return run
 
     return decorate

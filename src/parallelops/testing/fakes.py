@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from parallelops.runtime import Runtime
 
-__all__ = ["Fault", "MemoryCatalog", "MemoryStore"]
+__all__ = ["Fault", "MemoryCatalog", "MemoryStore", "WriteFault"]
 
 Fault = Literal["fail", "not_found", "unavailable", "lost_answer", "slow"]
 """What may go wrong with one call of a store:
@@ -32,6 +32,13 @@ Fault = Literal["fail", "not_found", "unavailable", "lost_answer", "slow"]
 - slow: it is done, an hour later.
 """
 
+WriteFault = Literal["fail", "lost_answer"]
+"""What may go wrong with one write of a catalogue, or of a journal:
+
+- fail: nothing is done, and it raises;
+- lost_answer: it is done, and answered with an error.
+"""
+
 _HOUR = 3600.0
 
 
@@ -41,8 +48,8 @@ class MemoryStore:
     Args:
         runtime: where its lock and its clock come from.
         urls: the data that is there.
-        faults: for a URL what goes wrong, call by call; after the last one
-            nothing does.
+        faults: for a URL what goes wrong, call by call, or None; after the
+            last one nothing does.
 
     Attributes:
         data: the URLs whose data is there.
@@ -53,7 +60,7 @@ class MemoryStore:
         self,
         runtime: Runtime,
         urls: Iterable[str] = (),
-        faults: Mapping[str, Sequence[Fault]] | None = None,
+        faults: Mapping[str, Sequence[Fault | None]] | None = None,
     ) -> None:
         self.data = set(urls)
         self.deletes: list[str] = []
@@ -96,7 +103,8 @@ class MemoryCatalog:
         runtime: where its lock comes from.
         images: for each image the URLs of its locations.
         store: the name of the store of them all.
-        failures: how many of the first calls of ``settle`` fail.
+        faults: what goes wrong with ``settle``, call by call, or None;
+            after the last one nothing does.
 
     Attributes:
         settled: the ids of the locations that it marked deleted, in order.
@@ -108,11 +116,11 @@ class MemoryCatalog:
         images: Mapping[str, Sequence[str]],
         *,
         store: str | None = None,
-        failures: int = 0,
+        faults: Sequence[WriteFault | None] = (),
     ) -> None:
         self.settled: list[int] = []
         self._lock = runtime.lock()
-        self._failures = failures
+        self._faults = collections.deque(faults)
         self._locations: dict[str, list[Location]] = {}
         number = 0
         for image_id, urls in images.items():
@@ -166,8 +174,8 @@ class MemoryCatalog:
         finished: set[str] = set()
         refused: dict[int, LocationStatus | None] = {}
         with self._lock:
-            if self._failures:
-                self._failures -= 1
+            fault = self._faults.popleft() if self._faults else None
+            if fault == "fail":
                 raise CatalogError("the test wants the catalogue to fail")
             for image in images:
                 kept = self._locations[image.id]
@@ -185,6 +193,8 @@ class MemoryCatalog:
                     self.settled.append(location.id)
                 if not any(map(_waits, kept)):
                     finished.add(image.id)
+        if fault == "lost_answer":
+            raise CatalogError("the test wants its answer to be lost")
         return Settled(frozenset(marked), frozenset(finished), refused)
 
 
