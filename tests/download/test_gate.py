@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from parallelops.download import (
     Always,
+    GateContext,
     Lease,
     Lottery,
     Never,
@@ -17,9 +18,11 @@ from parallelops.download import (
     Rendezvous,
     View,
     decide,
+    load_gate,
 )
 from parallelops.download.register import Announcement, Register
-from parallelops.errors import SwarmError
+from parallelops.errors import PluginError, SwarmError
+from parallelops.plugins import ORIGIN_GATES
 from parallelops.testing import FakeClock
 
 IMAGE = b"i" * 20
@@ -222,3 +225,18 @@ def test_only_what_is_allowed_is_served(clock):
         register.announce(said(b"2" * 20))
     with pytest.raises(SwarmError, match="not served"):
         register.lease(b"x" * 20, b"1" * 20)
+
+
+@pytest.mark.parametrize("name", ORIGIN_GATES.builtins)
+def test_a_gate_is_loaded_by_its_name(name):
+    """Those that come with the library are plug-ins like others."""
+    context = GateContext(trackers=("http://10.0.0.1:1/announce",))
+    assert type(load_gate(name, context)).__name__.lower() == name
+
+
+def test_a_gate_that_cannot_be_is_an_error():
+    """With its name."""
+    with pytest.raises(PluginError, match="rendezvous"):
+        load_gate("rendevous")
+    with pytest.raises(ValueError, match="tracker"):
+        load_gate("lease")

@@ -26,26 +26,21 @@ HEAD = ("WAY", "AGENTS", "SECONDS", "x IDEAL", "ORIGIN MB", "x IMAGE")
 _MB = 1_000_000
 
 
-def add_to(demos: Any) -> None:
-    """Add the demonstration to the parser of ``demo``."""
-    parser = demos.add_parser(
-        "download",
-        help="download one image with many agents, with and without a swarm",
-        description="Start an origin, a tracker and agents as processes of "
-        "this machine. All agents want the same image at the same time. "
-        "x IDEAL is how many times longer the last of them took than the "
-        "origin needs to send one copy, x IMAGE how many copies the origin "
-        "sent.",
-    )
+def add_to(parser: Any) -> None:
+    """Add what the demonstration takes to the parser of ``demo``."""
     parser.add_argument(
-        "--agents", type=count, default=8, metavar="N", help="default: 8"
+        "--agents",
+        type=count,
+        default=8,
+        metavar="N",
+        help="that download; default: 8",
     )
     parser.add_argument(
         "--size",
         type=count,
         default=24,
         metavar="MB",
-        help="of the image; default: 24",
+        help="of the image they download; default: 24",
     )
     parser.add_argument(
         "--rate",
@@ -54,10 +49,6 @@ def add_to(demos: Any) -> None:
         metavar="MB",
         help="a second, what the origin sends in all; default: 8",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print JSON instead of a table"
-    )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -13,17 +13,15 @@ from typing import TYPE_CHECKING, Any
 from parallelops import load_executor
 from parallelops.cli.arguments import count, seconds
 from parallelops.cli.progress import shown
-from parallelops.errors import ParallelopsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from parallelops.download import Gate, Swarm, Torrent
+    from parallelops.download import Swarm, Torrent
     from parallelops.executor import Executor
 
 __all__ = ["add_to", "run"]
 
-_GATES = ("rendezvous", "lease", "lottery", "always", "never")
 _PIECE = 1 << 20
 
 
@@ -114,9 +112,10 @@ def _add_get(actions: Any) -> None:
     )
     get.add_argument(
         "--gate",
-        choices=_GATES,
         default="rendezvous",
-        help="who goes to the origin; default: rendezvous",
+        metavar="NAME",
+        help="who goes to the origin: rendezvous (the default), lease, "
+        "lottery, always, never, or one that a plug-in adds",
     )
     get.add_argument(
         "--seed-for",
@@ -171,7 +170,16 @@ def _get(
     torrent: Torrent | None,
     swarm: Swarm | None,
 ) -> None:
-    from parallelops.download import Downloader, HTTPSource, Image
+    from parallelops.download import (
+        Downloader,
+        GateContext,
+        HTTPSource,
+        Image,
+        load_gate,
+    )
+
+    trackers = torrent.trackers if torrent is not None else ()
+    context = GateContext(runtime=executor.runtime, trackers=trackers)
 
     with shown("B") as progress:
         image = Image(
@@ -184,7 +192,7 @@ def _get(
             executor,
             connections=arguments.connections,
             swarm=swarm,
-            gate=_gate(arguments.gate, torrent, executor),
+            gate=load_gate(arguments.gate, context),
         ).fetch(image, arguments.out, progress=progress)
     if arguments.done_file is not None:
         arguments.done_file.touch()
@@ -198,23 +206,6 @@ def _get(
             + f" ({result.decision}: {result.reason})",
             flush=True,
         )
-
-
-def _gate(name: str, torrent: Torrent | None, executor: Executor) -> Gate:
-    from parallelops import download
-
-    if name == "lease":
-        if torrent is None or not torrent.trackers:
-            raise ParallelopsError("a lease needs a torrent with a tracker")
-        ask = download.lease_client(torrent.trackers[0], executor.runtime)
-        return download.Lease(ask)
-    gates: dict[str, Gate] = {
-        "rendezvous": download.Rendezvous(),
-        "lottery": download.Lottery(),
-        "always": download.Always(),
-        "never": download.Never(),
-    }
-    return gates[name]
 
 
 def _create(arguments: argparse.Namespace) -> int:

@@ -21,10 +21,12 @@ from parallelops.download.gate import (
     Lottery,
     Never,
     Outlook,
+    Pass,
     Rendezvous,
     View,
     decide,
 )
+from parallelops.download.gates import GateContext, load_gate
 from parallelops.download.herd import HerdOptions
 from parallelops.download.image import DownloadResult, Image, Progress
 from parallelops.download.kernel import (
@@ -32,9 +34,10 @@ from parallelops.download.kernel import (
     torrent_from_kernel,
     torrent_from_url,
 )
+from parallelops.download.member import SeedLimits
 from parallelops.download.register import Register
 from parallelops.download.source import HTTPSource, Origin, Source
-from parallelops.download.swarm import SeedLimits, Swarm
+from parallelops.download.swarm import Swarm
 from parallelops.download.torrent import Torrent, TorrentWriter
 from parallelops.download.tracker import Tracker, lease_client
 
@@ -44,6 +47,7 @@ __all__ = [
     "DownloadResult",
     "Downloader",
     "Gate",
+    "GateContext",
     "HTTPSource",
     "HerdOptions",
     "Image",
@@ -52,6 +56,7 @@ __all__ = [
     "Never",
     "Origin",
     "Outlook",
+    "Pass",
     "Progress",
     "Register",
     "Rendezvous",
@@ -64,6 +69,7 @@ __all__ = [
     "View",
     "decide",
     "lease_client",
+    "load_gate",
     "torrent_from_instance_info",
     "torrent_from_kernel",
     "torrent_from_url",

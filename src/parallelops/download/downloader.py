@@ -214,10 +214,10 @@ class Downloader:
             member.leave()
             raise
         finally:
-            log.received["origin"] += herd.from_origin
+            log.received["origin"] += herd.feed.received
             log.received["swarm"] += herd.from_swarm
             log.peers = herd.peers
-            log.failures += herd.failures
+            log.failures += herd.feed.failures
             if herd.decision is not None:
                 log.decide(herd.decision.way, herd.decision.reason)
         member.seed(landing.remove)

@@ -232,8 +232,8 @@ class Register:
 
         def choose(peers: Collection[bytes], count: int) -> None:
             count = min(len(peers), max(count, 0))
-            # One more, since it may be the one who asks.
-            sample = min(len(peers), count + 1)
+            # More, since some are chosen already, and one asks.
+            sample = min(len(peers), count + len(chosen) + 1)
             for peer in self._runtime.random.sample(list(peers), sample):
                 if count > 0 and peer != said.peer and peer not in chosen:
                     chosen[peer] = None
