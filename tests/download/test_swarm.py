@@ -21,6 +21,7 @@ from parallelops.download import (
     TorrentWriter,
 )
 from parallelops.errors import SwarmError, TransferError
+from parallelops.landing import Landing
 
 pytest.importorskip("libtorrent")
 
@@ -141,6 +142,7 @@ def test_who_comes_late_needs_no_origin(data, agents):
     assert result.received["swarm"] >= SIZE
 
 
+@pytest.mark.once
 def test_several_images_share_a_swarm(data, agents, tmp_path):
     """Each has members of its own (D9)."""
     other = data[::-1]
@@ -156,6 +158,7 @@ def test_several_images_share_a_swarm(data, agents, tmp_path):
         assert second.path.read_bytes() == each
 
 
+@pytest.mark.once
 def test_without_an_origin_and_others_it_ends(data, agents):
     """Every wait has an end."""
     (agent,) = agents(1)
@@ -166,6 +169,7 @@ def test_without_an_origin_and_others_it_ends(data, agents):
     assert not agent.path.exists()
 
 
+@pytest.mark.once
 def test_an_origin_that_fails_is_not_needed(data, agents):
     """If others have all of it."""
     first, second = agents(2)
@@ -177,6 +181,7 @@ def test_an_origin_that_fails_is_not_needed(data, agents):
     assert second.path.read_bytes() == data
 
 
+@pytest.mark.once
 def test_a_seed_with_a_wrong_byte_is_no_end(data, agents):
     """Trap 16: others stay short of it, and say nothing."""
     first, second = agents(2)
@@ -194,6 +199,7 @@ def test_a_seed_with_a_wrong_byte_is_no_end(data, agents):
     assert 0 < result.received["origin"] < SIZE
 
 
+@pytest.mark.once
 def test_an_origin_with_wrong_bytes_is_found_out(data, agents):
     """By the first piece, and nobody else gets it."""
     (agent,) = agents(1)
@@ -206,6 +212,7 @@ def test_an_origin_with_wrong_bytes_is_found_out(data, agents):
     assert not agent.path.exists()
 
 
+@pytest.mark.once
 def test_a_torrent_of_another_image_is_found_out(data, agents):
     """The digest has the last word; the origin has the image."""
     other = data[::-1]
@@ -225,16 +232,19 @@ def test_a_torrent_of_another_image_is_found_out(data, agents):
     assert result.decision == "origin"
 
 
+@pytest.mark.once
 def test_what_was_there_is_used_again(data, agents):
-    """What others gave before a crash is checked and kept."""
-    first, second = agents(2)
+    """What came before a crash is checked, and kept if it is good."""
+    (agent,) = agents(1)
+    with Landing(agent.path, SIZE, digest_of(data)) as landing:
+        half = SIZE // 2
+        landing.write(1 << 14, data[1 << 14 : half])
+        landing.write(half, bytes(SIZE - half))
     with serving(data) as origin:
-        first.fetch(image_of(data, origin.url))
-        image = image_of(data, origin.url)
-        second.start(image)
-        until(lambda: len(origin.log) > 0)
-        second.thread.join()
-    assert second.error is None
+        agent.fetch(image_of(data, origin.url))
+    assert agent.error is None
+    assert agent.path.read_bytes() == data
+    assert origin.sent <= 0.6 * SIZE
 
 
 def test_a_port_in_use_is_an_error(agents):
@@ -252,6 +262,7 @@ def test_an_address_that_is_none_is_an_error(listen):
         Swarm(listen).close()
 
 
+@pytest.mark.once
 def test_a_stranger_is_not_talked_to(data, agents):
     """The list of networks holds."""
     first, second = agents(2, networks=["127.0.0.10/32"])
@@ -264,6 +275,7 @@ def test_a_stranger_is_not_talked_to(data, agents):
     assert isinstance(second.error, TransferError)
 
 
+@pytest.mark.once
 def test_a_seed_ends_at_its_limit(data, agents):
     """And leaves nothing but the image."""
     (agent,) = agents(1, seed_limits=SeedLimits(seconds=0))

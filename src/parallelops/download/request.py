@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from parallelops.errors import TransferError
+from parallelops.ratelimit import retry_after
 from parallelops.redact import redact_text, redact_url
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _SCHEMES = ("http", "https")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
-_SECONDS = re.compile(r"\d{1,6}", re.ASCII)
 _PIECE = 1 << 18
 
 _BUSY = frozenset({429, 498, 500, 502, 503, 504})
@@ -312,7 +312,11 @@ class Answer:
                 kind = "expired"
             elif status in _BUSY:
                 kind = "busy"
-            raise Refusal(kind, reason, _pause(response))
+            pause = retry_after(
+                response.getheader("Retry-After"),
+                self._connections.runtime.time(),
+            )
+            raise Refusal(kind, reason, pause or 0.0)
         if response.getheader("Content-Encoding", "identity") != "identity":
             raise Refusal("useless", "it sends something else than the data")
         tag = response.getheader("ETag")
@@ -362,8 +366,3 @@ def _redirected(url: SplitResult, target: str | None) -> SplitResult:
     if url.scheme == "https" and split.scheme != "https":
         raise Refusal("useless", "it redirects from https to http")
     return split
-
-
-def _pause(response: http.client.HTTPResponse) -> float:
-    said = response.getheader("Retry-After", "").strip()
-    return float(said) if _SECONDS.fullmatch(said) else 0.0
