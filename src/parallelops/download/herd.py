@@ -31,7 +31,7 @@ _EXTENTS = 64  # at least, so that many can have a share
 _LARGEST_EXTENT = 16 << 20  # bytes
 _FLUSH = 120.0  # seconds
 # The same others for so long are all that will come for now.
-_SETTLED = 0.15
+_SETTLED = 0.1
 # Seconds, or up to twice as many, before one who is idle takes over what
 # others have not begun, and what they have.
 _SPARE = 0.25
@@ -173,19 +173,21 @@ class Herd:
         for pieces in own:
             if not self.feed.start(pieces):
                 break
-        now, chance = self._runtime.monotonic(), self._runtime.random
-        if own or self.feed.busy:
+        if own:
             self._idle_since = None
+        if own or self.feed.busy:
             return
+        now, chance = self._runtime.monotonic(), self._runtime.random
         if self._idle_since is None:
             self._idle_since = now
-        # The origin is busy all the same, as long as somebody reads. All who
-        # take over at the same time collide.
+        # The origin is busy all the same, as long as somebody reads. So there
+        # is time to see what others do, and to take one piece at a time: all
+        # who are idle look for something at the same moment.
         waited = (now - self._idle_since) / self._patience
         spare = others or begun
         if spare and waited >= (_SPARE if others else _STUCK):
-            self.feed.start(chance.choice(spare))
-            self._patience = 1 + chance.random()
+            piece = chance.choice(chance.choice(spare))
+            self.feed.start(range(piece, piece + 1))
 
     # -- looking and deciding
 
