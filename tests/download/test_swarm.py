@@ -25,7 +25,9 @@ from parallelops.landing import Landing
 
 pytest.importorskip("libtorrent")
 
-FAST = HerdOptions(grace=0.1, stall=1.0, patience=10.0)
+FAST = HerdOptions(grace=0.1, stall=1.0, patience=20.0)
+# It ends as soon as they have found each other.
+TOGETHER = HerdOptions(grace=5.0, stall=2.0, patience=20.0)
 
 
 def torrent_of(data, **options):
@@ -103,7 +105,7 @@ def test_a_herd_reads_the_origin_about_once(data, agents):
     with serving(data) as origin:
         image = image_of(data, origin.url, others=herd)
         for agent in herd:
-            agent.start(image)
+            agent.start(image, herd=TOGETHER)
         for agent in herd:
             agent.thread.join()
     for agent in herd:
@@ -135,7 +137,7 @@ def test_who_comes_late_needs_no_origin(data, agents):
     with serving(data) as origin:
         first.fetch(image_of(data, origin.url))
     assert first.error is None
-    result = second.fetch(image_of(data, others=[first]))
+    result = second.fetch(image_of(data, others=[first]), herd=TOGETHER)
     assert second.error is None
     assert second.path.read_bytes() == data
     assert result.decision == "swarm"
@@ -176,7 +178,8 @@ def test_an_origin_that_fails_is_not_needed(data, agents):
     with serving(data) as origin:
         first.fetch(image_of(data, origin.url))
     with serving(data, behave=lambda r: r.refuse(404)) as origin:
-        second.fetch(image_of(data, origin.url, others=[first]))
+        image = image_of(data, origin.url, others=[first])
+        second.fetch(image, herd=TOGETHER)
     assert second.error is None
     assert second.path.read_bytes() == data
 
@@ -192,7 +195,7 @@ def test_a_seed_with_a_wrong_byte_is_no_end(data, agents):
             file.write(bytes([data[SIZE // 2] ^ 1]))
         result = second.fetch(
             image_of(data, origin.url, others=[first]),
-            herd=HerdOptions(grace=2.0, stall=0.5, patience=10.0),
+            herd=HerdOptions(grace=5.0, stall=0.5, patience=20.0),
         )
     assert second.error is None
     assert second.path.read_bytes() == data
@@ -226,7 +229,7 @@ def test_a_torrent_of_another_image_is_found_out(data, agents):
             sources=[HTTPSource(origin.url)],
             peers=[first.address],
         )
-        result = second.fetch(image)
+        result = second.fetch(image, herd=TOGETHER)
     assert second.error is None
     assert second.path.read_bytes() == data
     assert result.decision == "origin"

@@ -11,7 +11,7 @@ import pytest
 from tests.download.conftest import SIZE, digest_of
 from tests.download.origin import serving
 from tests.download.test_swarm import (  # noqa: F401 - a fixture
-    FAST,
+    TOGETHER,
     agents,
     torrent_of,
 )
@@ -108,7 +108,7 @@ def test_agents_find_each_other_and_share_leases(data, agents, tracker):  # noqa
         )
         for agent in herd:
             client = lease_client(tracker.url, executor.runtime)
-            agent.start(image, gate=Lease(client), herd=FAST)
+            agent.start(image, gate=Lease(client), herd=TOGETHER)
         for agent in herd:
             agent.thread.join()
     for agent in herd:

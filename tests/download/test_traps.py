@@ -28,7 +28,7 @@ from parallelops.errors import DestinationError, SwarmError
 
 lt = pytest.importorskip("libtorrent")
 
-LATE = HerdOptions(grace=1.0, stall=0.5, patience=10.0)
+LATE = HerdOptions(grace=2.0, stall=0.3, patience=20.0)
 
 
 @pytest.mark.once

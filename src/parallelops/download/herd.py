@@ -44,7 +44,7 @@ class HerdOptions:
 
     Attributes:
         grace: to find others before anything is read from the origin, up to
-            about three times as long.
+            three times as long. It ends early once there are some.
         stall: without anything new from others, before one who may not go
             to the origin goes all the same; up to twice as long.
         patience: without anything new at all, before the swarm is given up.
@@ -52,7 +52,7 @@ class HerdOptions:
             time.
     """
 
-    grace: float = 0.3
+    grace: float = 0.5
     stall: float = 8.0
     patience: float = 300.0
     connections: int = 1
@@ -110,6 +110,9 @@ class Herd:
         self._count = 0
         self._gained = self._heard = now
         self._stalled = False
+        # How many pieces were read since, and when to read the next.
+        self._helped = 0
+        self._help_at = now
         self._idle_since: float | None = None
         self._patience = 1 + chance.random()
 
@@ -170,6 +173,9 @@ class Herd:
     def _read(self, view: MemberView) -> None:
         """Read from the origin what is to be read here."""
         own, others, begun = self._runs(view)
+        if self._stalled:
+            self._help(own)
+            return
         for pieces in own:
             if not self.feed.start(pieces):
                 break
@@ -189,6 +195,20 @@ class Herd:
             piece = chance.choice(chance.choice(spare))
             self.feed.start(range(piece, piece + 1))
 
+    def _help(self, runs: list[range]) -> None:
+        """Read a piece that does not come.
+
+        A swarm that is only slow is not to have all its members at the
+        origin at once. So the pause begins with what the stall took, and is
+        halved with each piece.
+        """
+        now, chance = self._runtime.monotonic(), self._runtime.random
+        if runs and now >= self._help_at and not self.feed.busy:
+            piece = chance.choice(chance.choice(runs))
+            self.feed.start(range(piece, piece + 1))
+            self._help_at = now + self._stall / 2**self._helped
+            self._helped += 1
+
     # -- looking and deciding
 
     def _look(self) -> MemberView:
@@ -203,10 +223,11 @@ class Herd:
         if count > self._count:
             self._count, self._gained = count, now
         if view.received > self.from_swarm or view.checking:
-            self._heard, self._stalled = now, False
+            self._heard, self._stalled, self._helped = now, False, 0
         if self.feed.busy and not self._stalled:
             self._heard = now
-        self._stalled = self._stalled or now - self._heard > self._stall
+        if not self._stalled and now - self._heard > self._stall:
+            self._stalled, self._help_at = True, now
         self.from_swarm = view.received
         self._transfer.check()
         if now - self._gained > self._options.patience:
@@ -288,8 +309,6 @@ class Herd:
             else:
                 begun.append(run)
         mine = _in_order(own)
-        if self._stalled:
-            self._runtime.random.shuffle(mine)
         if not decision.admitted.steals:
             return mine, [], []
         late = _in_order(others)[len(others) // 2 :]
