@@ -14,14 +14,14 @@ from parallelops.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from concurrent.futures import Future
 
     from parallelops.download.member import Member
     from parallelops.download.source import Origin, Source
     from parallelops.executor import Executor
 
-__all__ = ["Feed"]
+__all__ = ["Feed", "end_reads"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +30,24 @@ _UNCHECKED_FOR = 10.0  # seconds
 _PAUSE = 5.0
 _TICK = 0.05
 _HASH = 20
+_LONGEST_END = 60.0
+
+
+def end_reads(executor: Executor, reads: Collection[Future[None]]) -> None:
+    """Wait for reads whose origin was closed.
+
+    They end as soon as they look. One that can't, since it asks for the
+    address of a host or for a new URL, is not waited for without end; what
+    it writes then goes nowhere.
+    """
+    for each in reads:
+        each.cancel()
+    done, late = executor.wait(reads, _LONGEST_END)
+    for each in done:
+        if not each.cancelled():
+            each.exception()
+    if late:
+        _log.warning("%d reads from an origin do not end", len(late))
 
 
 class Feed:
@@ -134,12 +152,7 @@ class Feed:
         """End all reads."""
         self._stopping = True
         self._close()
-        for future in self._reads:
-            future.cancel()
-        self._executor.wait(self._reads)
-        for future in self._reads:
-            if not future.cancelled():
-                future.exception()
+        end_reads(self._executor, self._reads)
 
     def _read(self, origin: Origin, pieces: range) -> None:
         index = pieces.start

@@ -151,6 +151,8 @@ class Herd:
             while True:
                 view = self._look()
                 if all(view.have):
+                    if self.decision is None:
+                        self._decide(view)
                     break
                 if self._may_begin(view):
                     self._decide(view)

@@ -6,6 +6,7 @@ import collections
 from concurrent.futures import FIRST_COMPLETED
 from typing import TYPE_CHECKING
 
+from parallelops.download.feed import end_reads
 from parallelops.errors import ExecutorSaturated
 from parallelops.landing.blocks import BLOCK
 
@@ -88,11 +89,5 @@ def fetch_ranges(
     finally:
         if reads:
             origin.close()
-            for each in reads:
-                each.cancel()
-            # They end as soon as they look: their connections are closed.
-            executor.wait(reads)
-            for each in reads:
-                if not each.cancelled():
-                    each.exception()
+            end_reads(executor, reads)
     transfer.tell(blocks.done(), blocks.size)
