@@ -77,6 +77,12 @@ def network(nodes: int, mbit: int):
             run("ip", "-n", name, "link", "set", "eth0", "up")
             run("ip", "-n", name, "link", "set", "lo", "up")
             for space, link in ((name, "eth0"), (HUB, f"h{number}")):
+                # A slow link carries packets one by one. In bursts of 64 KiB
+                # some connections would starve.
+                run(
+                    *("ip", "-n", space, "link", "set", link),
+                    *("gso_max_segs", "1"),
+                )
                 run(
                     *("tc", "-n", space, "qdisc", "add", "dev", link),
                     *("root", "tbf", "rate", f"{mbit}mbit"),

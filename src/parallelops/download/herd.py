@@ -100,6 +100,11 @@ class Herd:
         self._per_extent = max(
             1, min(len(self._torrent) // _EXTENTS, _LARGEST_EXTENT // size)
         )
+        # All go through their extents in the same order.
+        self._order = [
+            weight(self._torrent.info_hash, extent.to_bytes(8, "big"))
+            for extent in range(-(-len(self._torrent) // self._per_extent))
+        ]
         now, chance = self._runtime.monotonic(), self._runtime.random
         # When to begin at the latest, and how long to wait for others.
         self._begin = now + options.grace * (1 + 2 * chance.random())
@@ -249,7 +254,7 @@ class Herd:
                 peers=tuple(
                     peer.id for peer in view.peers if not peer.complete
                 ),
-                extents=-(-len(self._torrent) // self._per_extent),
+                extents=len(self._order),
                 members=view.members,
                 now=self._runtime.monotonic(),
             ),
@@ -302,8 +307,7 @@ class Herd:
         ):
             first = extent * self._per_extent
             last = min(first + self._per_extent, len(self._torrent))
-            number = extent.to_bytes(8, "big")
-            run = weight(self._torrent.info_hash, number), pieces
+            run = self._order[extent], pieces
             if self._stalled or owns(extent):
                 own.append(run)
             elif len(pieces) == last - first:

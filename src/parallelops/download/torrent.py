@@ -70,6 +70,8 @@ class Torrent:
         name: what others call the image; no file gets this name.
         private: others may only be found by the trackers (BEP 27). It is
             always set on those made here.
+        info: what the info-hash is made of.
+        info_hash: what a swarm is known by, 20 bytes.
     """
 
     size: int
@@ -78,6 +80,8 @@ class Torrent:
     trackers: tuple[str, ...] = ()
     name: bytes = _NAME
     private: bool = True
+    info: bytes = dataclasses.field(init=False, compare=False)
+    info_hash: bytes = dataclasses.field(init=False, compare=False)
 
     def __repr__(self) -> str:
         return (
@@ -119,9 +123,7 @@ class Torrent:
             )
         return dataclasses.replace(torrent, trackers=_trackers(whole))
 
-    @property
-    def info(self) -> bytes:
-        """What the info-hash is made of."""
+    def __post_init__(self) -> None:
         info: dict[bytes, Any] = {
             b"length": self.size,
             b"name": self.name,
@@ -130,12 +132,10 @@ class Torrent:
         }
         if self.private:
             info[b"private"] = 1
-        return encode(info)
-
-    @property
-    def info_hash(self) -> bytes:
-        """What a swarm is known by, 20 bytes."""
-        return hashlib.sha1(self.info, usedforsecurity=False).digest()
+        made = encode(info)
+        object.__setattr__(self, "info", made)
+        digest = hashlib.sha1(made, usedforsecurity=False).digest()
+        object.__setattr__(self, "info_hash", digest)
 
     def __len__(self) -> int:
         """How many pieces there are."""
