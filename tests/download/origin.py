@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.server
 import re
 import socket
 import struct
 import threading
+import time
 from urllib.parse import urlsplit
 
 
@@ -119,6 +121,27 @@ class Origin:
         self.server.shutdown()
         self.server.server_close()
         self.thread.join()
+
+
+def slow_line(rate):
+    """Behave as behind a line of so many bytes a second, for all."""
+    line = threading.Lock()
+
+    def behave(request):
+        # Not that of the last request on this connection.
+        send = functools.partial(type(request).send, request)
+
+        def slowly(body):
+            for at in range(0, len(body), 1 << 14):
+                piece = body[at : at + (1 << 14)]
+                with line:
+                    time.sleep(len(piece) / rate)
+                send(piece)
+
+        request.send = slowly
+        return False
+
+    return behave
 
 
 @contextlib.contextmanager

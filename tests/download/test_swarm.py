@@ -8,7 +8,7 @@ import time
 
 import pytest
 from tests.download.conftest import SIZE, digest_of
-from tests.download.origin import serving
+from tests.download.origin import serving, slow_line
 
 from parallelops import load_executor
 from parallelops.download import (
@@ -102,7 +102,7 @@ def image_of(data, *urls, others=(), **options):
 def test_a_herd_reads_the_origin_about_once(data, agents):
     """All start at once, and each gets all of it."""
     herd = agents(6)
-    with serving(data) as origin:
+    with serving(data, behave=slow_line(SIZE / 2)) as origin:
         image = image_of(data, origin.url, others=herd)
         for agent in herd:
             agent.start(image, herd=TOGETHER)
@@ -115,7 +115,7 @@ def test_a_herd_reads_the_origin_about_once(data, agents):
     assert origin.sent <= 1.5 * SIZE
     received = [agent.result.received for agent in herd]
     assert sum(r["origin"] for r in received) == origin.sent
-    assert sum(r["swarm"] for r in received) >= 4 * SIZE
+    assert sum(r["swarm"] for r in received) >= 3 * SIZE
 
 
 def test_one_alone_reads_the_origin(data, agents):

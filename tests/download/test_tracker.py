@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from tests.download.conftest import SIZE, digest_of
-from tests.download.origin import serving
+from tests.download.origin import serving, slow_line
 from tests.download.test_swarm import (  # noqa: F401 - a fixture
     TOGETHER,
     agents,
@@ -100,7 +100,10 @@ def test_agents_find_each_other_and_share_leases(data, agents, tracker):  # noqa
     from parallelops.download import HTTPSource, Image
 
     herd = agents(5)
-    with serving(data) as origin, load_executor("serial") as executor:
+    with (
+        serving(data, behave=slow_line(SIZE / 2)) as origin,
+        load_executor("serial") as executor,
+    ):
         image = Image(
             digest=digest_of(data),
             torrent=torrent_of(data, trackers=[tracker.url]),

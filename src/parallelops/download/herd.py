@@ -31,7 +31,7 @@ _EXTENTS = 64  # at least, so that many can have a share
 _LARGEST_EXTENT = 16 << 20  # bytes
 _FLUSH = 120.0  # seconds
 # The same others for so long are all that will come for now.
-_SETTLED = 0.1
+_SETTLED = 0.2
 # Seconds, or up to twice as many, before one who is idle takes over what
 # others have not begun, and what they have.
 _SPARE = 0.25
