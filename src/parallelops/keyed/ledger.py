@@ -47,7 +47,7 @@ class Ledger(Entries):
 
     Attributes:
         lock: guards what is not changed in single atomic steps.
-        arrivals: numbers for those that come.
+        arrive: gives a number to one that comes.
         counts: of what else has happened, by name.
     """
 
@@ -62,7 +62,7 @@ class Ledger(Entries):
         self.runtime = runtime
         self.lock = runtime.rlock()
         super().__init__(max_pending, max_pending_per_key)
-        self.arrivals = itertools.count(1)
+        self.arrive: Callable[[], int] = itertools.count(1).__next__
         self.counts = collections.Counter[str]()
         self.succeeded = self.failed = 0
         # Who ended in this change without having begun.
@@ -362,15 +362,23 @@ class Ledger(Entries):
 
     def start_anew(self, left: list[Operation[Any]]) -> None:
         """In a forked child: there is nothing but these, which run."""
-        held, closed, wary = self.held, self.closed, self.wary
-        Ledger.__init__(
-            self,
-            self.name,
-            self.runtime,
-            self.max_pending,
-            self.max_pending_per_key,
-        )
-        self.held, self.closed, self.wary = held, closed, wary
+        self.lock = self.runtime.rlock()
+        self._changing = False
+        for empty in (
+            self.entries,
+            self.loose,
+            self.late,
+            self.drains,
+            self.blocked,
+            self.freed,
+            self._dropped,
+            self._put_off,
+        ):
+            empty.clear()
+        self.owed = 0
+        self.room[:] = bytes(self.max_pending)
+        self.counts.clear()
+        self.succeeded = self.failed = 0
         for operation in left:
             operation.ordered = False
             self.loose[operation] = None

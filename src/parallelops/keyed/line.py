@@ -82,7 +82,7 @@ class Line:
         after = None
         if queue:
             after = queue[0]
-            if after.shared or after.deadline is not None or after.permit:
+            if not after.plain:
                 return operation
             queue.popleft()
             after.state = READY

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from concurrent.futures._base import CANCELLED_AND_NOTIFIED
+from concurrent.futures._base import (
+    CANCELLED_AND_NOTIFIED,
+    PENDING,
+)
+from concurrent.futures._base import RUNNING as MAKING_CALL
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from parallelops.errors import Superseded
-from parallelops.futures import FINISHED, Future
+from parallelops.futures import FINISHED, TAKEN, Future
+from parallelops.naming import describe
 from parallelops.watchers import wake
 
 if TYPE_CHECKING:
@@ -47,11 +52,12 @@ class Operation(Future[T]):
     In a pool's ready queue it is its own ticket.
 
     Attributes:
-        turns: its owner.
         key: what it is ordered by.
         arrival: its number; older ones have smaller ones.
         state: where it is; written under the owner's lock, except by who
             pops the call.
+        plain: whether it is as most are: ordered, exclusive, without a
+            deadline, and run by a worker.
         ordered: False if it has no turn to wait for.
         shared: whether it may run together with others that are.
         deadline: on the runtime's clock, when it is too late to begin.
@@ -68,16 +74,23 @@ class Operation(Future[T]):
     tag: Hashable = None
     permit: Lock | None = None
 
-    __slots__ = ("arrival", "key", "state", "turns")
+    _owner: Turns
+
+    __slots__ = ("arrival", "key", "plain", "state")
 
     def __init__(
         self, turns: Turns, call: list[Any], key: Hashable, arrival: int
     ) -> None:
-        super().__init__(turns, call)
-        self.turns = turns
+        # What its class does, without a call: there are many of them.
+        self._owner = turns
+        self._call = call
+        self._status = PENDING
+        self._exception = None
+        self._watched = None
         self.key = key
         self.arrival = arrival
         self.state = READY
+        self.plain = True
 
     # -- beginning
 
@@ -87,7 +100,7 @@ class Operation(Future[T]):
         calls = self._call
         if self.state != READY:
             return False
-        if self.deadline is not None and self.turns.expire(self):
+        if self.deadline is not None and self._owner.expire(self):
             return False
         try:
             call = calls.pop()
@@ -103,18 +116,49 @@ class Operation(Future[T]):
         Returns:
             None, so that the pool counts nothing: it took no slot.
         """
-        turns = self.turns
-        try:
-            if not turns.late and self.begin():
-                interrupted = turns.perform(self, own=True)
-            else:
-                if self.state == READY:
-                    turns.put_late(self)
-                interrupted = turns.serve()
-            if interrupted:
+        turns = self._owner
+        # Before the state, since who takes the turn back makes a new list.
+        calls = self._call
+        call = None
+        if self.plain and self.state == READY and not turns.late:
+            try:
+                call = calls.pop()
+            except IndexError:
+                pass  # somebody else has it, so this is but a ticket
+        if call is None:
+            if self.state == READY:
+                turns.put_late(self)
+            if turns.serve():
                 turns.runtime.interrupted()
-        finally:
-            # A failure's frames lead back to this one.
+            return
+        self.state = RUNNING
+        self._call = TAKEN
+        # What its class does, and perform(), without the calls.
+        fn, args, kwargs, context = call
+        self._result = fn
+        self._status = MAKING_CALL
+        try:
+            if kwargs:
+                self._result = context.run(fn, *args, **kwargs)
+            else:
+                self._result = context.run(fn, *args)
+        except BaseException as failure:
+            self._fail(failure, describe(fn))
+            succeeded = False
+        else:
+            succeeded = True
+        # Or what dies with them could hold up the next.
+        del call, fn, args, kwargs, context
+        self._status = FINISHED
+        owed = turns.finish(self, succeeded)
+        if owed:
+            turns.bring(owed)
+        if self._watched is not None:
+            self._announce()
+        if not succeeded:
+            if self.interrupted():
+                turns.runtime.interrupted()
+            # The failure's frames lead back to this one.
             del self
 
     def make_call(self) -> bool | None:
@@ -196,12 +240,12 @@ class Operation(Future[T]):
 
     def drop(self) -> bool:
         """The pool cancels what waits; it is in none of its counts."""
-        self.turns.cancel(self)
+        self._owner.cancel(self)
         return False
 
     def revoke(self) -> bool:
         """The pool has broken down; nothing more is to be done for it."""
-        self.turns.fail(self)
+        self._owner.fail(self)
         return False
 
     def abandon(self, failure: BaseException) -> None:

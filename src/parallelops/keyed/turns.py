@@ -49,7 +49,7 @@ class Turns(Ledger):
         )
         self.intake = executor.intake(self)
         # A pool's queue takes an operation as its own ticket.
-        self._push: Callable[..., BaseException | None] = getattr(
+        self.push: Callable[..., BaseException | None] = getattr(
             self.intake, "push", self._push_late
         )
         # Threads that serve, and how often each has begun to.
@@ -62,22 +62,15 @@ class Turns(Ledger):
 
     # -- tickets
 
-    def start(self, operation: Operation[Any]) -> None:
-        """Bring the ticket of one that found its key idle.
+    def not_started(
+        self, operation: Operation[Any], error: BaseException
+    ) -> None:
+        """One that found its key idle was not brought.
 
         Raises:
-            what refuses it: it will not run.
+            error: it will not run.
         """
-        try:
-            # Look only now: who says so looks at the entries afterwards.
-            error: BaseException | None = None
-            if self.wary:
-                error = self.refusal(operation)
-            if error is None:
-                error = self._push(operation)
-        except BaseException as interrupt:
-            error = interrupt
-        if error is not None and not self._refuse(operation, error):
+        if not self._refuse(operation, error):
             if not self.intake.queues:
                 self.lost(error)
             if not isinstance(error, Exception):
@@ -175,7 +168,7 @@ class Turns(Ledger):
             if operation is None:
                 continue
             succeeded = self._make_call(operation, ident)
-            owed = self._finish(operation, succeeded)
+            owed = self.finish(operation, succeeded)
             kept = min(owed, 1)
             mine += kept + self._bring_more(ident, owed - kept)
             operation.tell()
@@ -244,7 +237,7 @@ class Turns(Ledger):
                 succeeded = operation.make_call()
             else:
                 succeeded = self._make_call(operation, self.runtime.ident())
-            owed = self._finish(operation, succeeded)
+            owed = self.finish(operation, succeeded)
             if owed:
                 self.bring(owed)
             operation.tell()
@@ -253,9 +246,7 @@ class Turns(Ledger):
             # A failure's frames lead back to this one.
             del operation
 
-    def _finish(
-        self, operation: Operation[Any], succeeded: bool | None
-    ) -> int:
+    def finish(self, operation: Operation[Any], succeeded: bool | None) -> int:
         """It has run: let the next of its key go on.
 
         Returns:
