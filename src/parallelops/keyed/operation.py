@@ -79,7 +79,7 @@ class Operation(Future[T]):
     __slots__ = ("arrival", "key", "plain", "state")
 
     def __init__(
-        self, turns: Turns, call: list[Any], key: Hashable, arrival: int
+        self, turns: Turns, call: list[Any], key: Hashable, arrival: float
     ) -> None:
         # What its class does, without a call: there are many of them.
         self._owner = turns
@@ -94,19 +94,26 @@ class Operation(Future[T]):
 
     # -- beginning
 
-    def begin(self) -> bool:
-        """Claim the right to run it; False if it has not its turn."""
+    def take(self) -> Any:
+        """Take the call, to make it; None if it has not its turn."""
         # In this order, since who takes the turn back makes a new list.
         calls = self._call
         if self.state != READY:
-            return False
+            return None
         if self.deadline is not None and self._owner.expire(self):
-            return False
+            return None
         try:
             call = calls.pop()
         except IndexError:
-            return False
+            return None
         self.state = RUNNING
+        return call
+
+    def begin(self) -> bool:
+        """Claim the right to run it; False if it has not its turn."""
+        call = self.take()
+        if call is None:
+            return False
         self._call = [call]
         return True
 
@@ -117,21 +124,19 @@ class Operation(Future[T]):
             None, so that the pool counts nothing: it took no slot.
         """
         turns = self._owner
-        # Before the state, since who takes the turn back makes a new list.
-        calls = self._call
         call = None
-        if self.plain and self.state == READY and not turns.late:
+        # In this order, since who takes the turn back makes a new list.
+        calls = self._call
+        if self.state == READY and self.plain and not turns.late:
             try:
                 call = calls.pop()
+                self.state = RUNNING
             except IndexError:
                 pass  # somebody else has it, so this is but a ticket
         if call is None:
-            if self.state == READY:
-                turns.put_late(self)
-            if turns.serve():
-                turns.runtime.interrupted()
-            return
-        self.state = RUNNING
+            self, call = turns.exchange(self)
+            if call is None:
+                return
         self._call = TAKEN
         # What its class does, and perform(), without the calls.
         fn, args, kwargs, context = call
@@ -150,7 +155,7 @@ class Operation(Future[T]):
         # Or what dies with them could hold up the next.
         del call, fn, args, kwargs, context
         self._status = FINISHED
-        owed = turns.finish(self, succeeded)
+        owed = turns.finish(self, succeeded, self._watched is None)
         if owed:
             turns.bring(owed)
         if self._watched is not None:
