@@ -70,6 +70,10 @@ class PoolIntake(Intake):
             return self._take_back(ticket, error)
         return None
 
+    # Both wake nobody: this worker looks at the queue next. Should it leave
+    # instead, it looks all the same, and so do those who stay: nobody sleeps
+    # while there are too many.
+
     def insert(self, future: Any) -> bool:
         ready = self._pool.ready
         if not isinstance(ready, collections.deque):
@@ -78,25 +82,21 @@ class PoolIntake(Intake):
         try:
             if not ready:
                 ready.append(future)
-                return ready[0] is future and not self._pool.seats.owed
+                return ready[0] is future
             last = ready[-1]
             if last._owner is book and last.arrival < arrival:
                 ready.append(future)
-                in_place = ready[-2] is last
-            else:
-                first = ready[0]
-                if first._owner is not book or not arrival < first.arrival:
-                    return False  # some come before it, and some after it
+                return ready[-2] is last
+            first = ready[0]
+            if first._owner is book and arrival < first.arrival:
                 ready.appendleft(future)
-                in_place = ready[1] is first
+                return ready[1] is first
         except IndexError:
-            return False  # others take at the same time
-        return in_place and not self._pool.seats.owed
+            pass  # others take at the same time
+        return False
 
     def leave_ticket(self) -> None:
         self._pool.ready.append(self._ticket)
-        if self._pool.seats.owed:
-            self.admit()  # this worker may leave: have another one come
 
     def _take_back(
         self, ticket: Any, error: BaseException

@@ -216,12 +216,15 @@ class Serving(Ledger):
                     self._changing = False
         if not plain:
             return self.change(self.end, operation, succeeded)[1]
-        if after is not None and not (goes_on and self.intake.insert(after)):
-            heapq.heappush(self.late, (after.arrival, after))
-            if goes_on:
-                self.intake.leave_ticket()
-            else:
-                owed = 1
+        if after is None:
+            pass
+        elif not goes_on:
+            self.put_late(after)
+            owed = 1
+        elif not self.intake.insert(after):
+            # First the one, then the other: a ticket may be taken at once.
+            self.put_late(after)
+            self.intake.leave_ticket()
         # Look only now: who waits says so first.
         if self.drains or self.blocked or self._put_off:
             owed += self.change(self.tell_waiting, operation)[1]
