@@ -10,7 +10,8 @@ import threading
 
 import pytest
 from tests.executors.test_greenthread import RUN_PYTEST, python
-from tests.keyed.contract import LIMIT, KeyedContract
+from tests.keyed.base import LIMIT
+from tests.keyed.contract import KeyedContract
 
 from parallelops import (
     ExecutorBroken,
@@ -106,6 +107,25 @@ def test_it_takes_no_slots():
         assert all(future.result(LIMIT) for future in futures)
         assert plain.result(LIMIT) == 0
         assert executor.submit(int).result(LIMIT) == 0
+
+
+def test_plain_tasks_keep_their_turn():
+    """What comes later to a busy key does not go before them."""
+    with (
+        load_executor("thread", max_workers=1) as executor,
+        KeyedExecutor(executor) as keyed,
+    ):
+        gate = threading.Event()
+        ran = []
+        keyed.submit("k", gate.wait, LIMIT)
+        keyed.submit("k", ran.append, "before")
+        keyed.submit("other", ran.append, "before")
+        executor.submit(ran.append, "plain")
+        for _ in range(50):
+            keyed.submit("k", ran.append, "after")
+        gate.set()
+        keyed.drain(timeout=LIMIT)
+        assert ran.index("plain") <= 2
 
 
 def test_surplus_workers_leave():
