@@ -38,6 +38,10 @@ class PoolIntake(Intake):
         self.bind = bind
         self._pool = pool
         self._ticket = book.ticket()
+        # A queue that we may put things in the midst of.
+        self._queue = (
+            pool.ready if isinstance(pool.ready, collections.deque) else None
+        )
 
     def watch(self, future: Future[Any]) -> None:
         if self._pool.observers:
@@ -75,14 +79,14 @@ class PoolIntake(Intake):
     # while there are too many.
 
     def insert(self, future: Any) -> bool:
-        ready = self._pool.ready
-        if not isinstance(ready, collections.deque):
+        ready = self._queue
+        if ready is None:
             return False
-        book, arrival = self._book, future.arrival
         try:
             if not ready:
                 ready.append(future)
                 return ready[0] is future
+            book, arrival = self._book, future.arrival
             last = ready[-1]
             if last._owner is book and last.arrival < arrival:
                 ready.append(future)

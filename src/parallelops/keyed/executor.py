@@ -127,8 +127,9 @@ class KeyedExecutor:
             self._take_room()
         except IndexError:
             return self._entrance.enter(operation)
-        if self._settle(key, operation) is not operation:
-            if turns.append(operation):
+        entry = self._settle(key, operation)
+        if entry is not operation:
+            if turns.append(operation, entry):
                 return operation
             return self._entrance.enter(operation, has_room=True)
         # Its key was idle: it has its turn, and is its own ticket. Look only

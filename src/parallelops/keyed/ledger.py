@@ -160,8 +160,11 @@ class Ledger(Entries):
             self.insert(operation)
         return answer
 
-    def append(self, operation: Operation[Any]) -> bool:
-        """Put one that has room behind the others of its key.
+    def append(
+        self, operation: Operation[Any], entry: Operation[Any] | Line
+    ) -> bool:
+        """Put one that has room behind the others of its key, which were
+        this entry a moment ago.
 
         Returns:
             False if it is not as simple as that: then nothing has changed.
@@ -171,9 +174,9 @@ class Ledger(Entries):
                 return False
             self._changing = True
             try:
-                entry = self.entries.get(operation.key)
                 if (
                     type(entry) is not Line
+                    or not entry.active  # it may be an entry no more
                     or len(entry.queue) + 1 >= self.max_pending_per_key
                 ):
                     return False

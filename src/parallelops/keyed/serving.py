@@ -148,20 +148,19 @@ class Serving(Ledger):
             The oldest of those that have their turn, and its call; None is
             for no call.
         """
+        operation = ticket
         if ticket.state == READY:
-            self.put_late(ticket)
-        while True:
+            entry = (ticket.arrival, ticket)
+            operation = heapq.heappushpop(self.late, entry)[1]
+        while (call := operation.take()) is None:
             try:
                 operation = heapq.heappop(self.late)[1]
             except IndexError:
                 return ticket, None
-            call = operation.take()
-            if call is not None:
-                break
-        party = waiting.party_of(self.runtime)
-        if party is not None:
-            # It may be another one than the ticket that was taken.
-            party.task = operation
+        if operation is not ticket:
+            party = waiting.party_of(self.runtime)
+            if party is not None:
+                party.task = operation
         return operation, call
 
     # -- both
@@ -184,13 +183,13 @@ class Serving(Ledger):
         owed = 0
         after: Operation[Any] | None = None
         with self.lock:
-            plain = (
+            plain = False
+            if (
                 operation.plain
-                and succeeded is not None
                 and not self._changing
-            )
-            if plain:
-                self._changing = True
+                and succeeded is not None
+            ):
+                self._changing = plain = True
                 try:
                     # As end() does, for nearly all of them.
                     key = operation.key
