@@ -351,8 +351,8 @@ BUGS = {
         Mutant(
             "nobody is woken for the next while a callback is called",
             "keyed/operation.py",
-            "turns.finish(self, succeeded, self._watched is None)",
-            "turns.finish(self, succeeded, True)",
+            "turns.finish(self, succeeded, goes_on=not calls_back)",
+            "turns.finish(self, succeeded, goes_on=True)",
         ),
     ],
     "keyed_ends::test_drain": [

@@ -174,9 +174,13 @@ class Ledger(Entries):
                 return False
             self._changing = True
             try:
+                if type(entry) is not Line:
+                    key = operation.key
+                    if self.entries.get(key) is not entry:
+                        return False
+                    entry = self.line_of(key)
                 if (
-                    type(entry) is not Line
-                    or not entry.active  # it may be an entry no more
+                    not entry.active  # it may be an entry no more
                     or len(entry.queue) + 1 >= self.max_pending_per_key
                 ):
                     return False

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from parallelops.errors import Superseded
 from parallelops.futures import FINISHED, TAKEN, Future
 from parallelops.naming import describe
-from parallelops.watchers import wake
+from parallelops.watchers import Watchers, wake
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -155,7 +155,9 @@ class Operation(Future[T]):
         # Or what dies with them could hold up the next.
         del call, fn, args, kwargs, context
         self._status = FINISHED
-        owed = turns.finish(self, succeeded, self._watched is None)
+        # Callbacks are the user's code; who just waits is told in no time.
+        calls_back = type(self._watched) is Watchers
+        owed = turns.finish(self, succeeded, goes_on=not calls_back)
         if owed:
             turns.bring(owed)
         if self._watched is not None:
