@@ -24,6 +24,11 @@ KEYED = [
 SCHEDULES = int(os.environ.get("PARALLELOPS_SCHEDULES", "500")) // 4
 
 explored = explore(SCHEDULES, preempt=KEYED)
+# For what is decided in a few lines.
+explored_closely = explore(
+    SCHEDULES,
+    preempt=["parallelops/backends/intake.py", "parallelops/keyed/serving.py"],
+)
 
 
 class Watch:

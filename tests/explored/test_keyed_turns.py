@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.explored.keyed import explored, idle
+from tests.explored.keyed import explored, explored_closely, idle
 
 from parallelops import KeyedExecutor
 
@@ -32,19 +32,19 @@ def check_the_oldest_goes_first(sim, keys):
         idle(keyed)
 
 
-@explored
+@explored_closely
 def test_the_next_is_older_than_others(sim):
     """It goes before what is in the queue, or between."""
     check_the_oldest_goes_first(sim, "ababcdbefg")
 
 
-@explored
+@explored_closely
 def test_the_next_is_younger_than_others(sim):
     """It goes behind what is in the queue, and both at once do."""
     check_the_oldest_goes_first(sim, "abcdeab")
 
 
-@explored
+@explored_closely
 def test_the_next_races_other_tasks(sim):
     """Nobody is left behind, whoever takes what from the queue."""
     with sim.executor(2) as executor, KeyedExecutor(executor) as keyed:

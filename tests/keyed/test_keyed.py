@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import subprocess
@@ -19,6 +20,7 @@ from parallelops import (
     events,
     load_executor,
 )
+from parallelops.testing.contract.base import log_of
 
 GREEN = pathlib.Path(__file__).with_name("green")
 
@@ -126,6 +128,27 @@ def test_plain_tasks_keep_their_turn():
         gate.set()
         keyed.drain(timeout=LIMIT)
         assert ran.index("plain") <= 2
+
+
+def test_a_signal_handler_in_the_midst_of_a_change():
+    """What it submits is run there, by an executor that does so at once."""
+    with (
+        log_of("parallelops") as records,
+        load_executor("serial") as executor,
+        KeyedExecutor(executor) as keyed,
+    ):
+        futures = []
+
+        def handle():
+            futures.append(keyed.submit("k", int))
+
+        keyed._turns.do(handle)
+        keyed.drain(timeout=LIMIT)
+        assert futures[0].result(LIMIT) == 0
+        assert not keyed._turns._serving
+        futures.clear()
+        gc.collect()
+    assert not records
 
 
 def test_surplus_workers_leave():

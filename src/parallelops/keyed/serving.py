@@ -7,7 +7,7 @@ import heapq
 from typing import TYPE_CHECKING, Any
 
 from parallelops import waiting
-from parallelops.keyed.ledger import Ledger
+from parallelops.keyed.ledger import PUT_OFF, Ledger
 from parallelops.keyed.operation import ENDED, READY
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Serving(Ledger):
         self.do(self._begin_to_serve, ident)
         interrupted = False
         mine = 1
-        while mine or (mine := self.do(self._stop_serving, ident)):
+        while mine or (mine := self._stop(ident)):
             mine -= 1
             operation = self._next()
             if operation is None:
@@ -89,13 +89,23 @@ class Serving(Ledger):
     def _begin_to_serve(self, ident: int) -> None:
         self._serving[ident] += 1
 
-    def _stop_serving(self, ident: int) -> int:
+    def _stop(self, ident: int) -> int:
+        here = [ident]
+        spare: Any = self.do(self._stop_serving, ident, here)
+        if spare is PUT_OFF:
+            here.clear()  # and who does it then will bring them
+            return 0
+        return int(spare)
+
+    def _stop_serving(self, ident: int, here: list[int]) -> int:
         spare, self._spare = self._spare, 0
-        if not spare:
-            self._serving[ident] -= 1
-            if not self._serving[ident]:
-                del self._serving[ident]
-        return spare
+        if spare and here:
+            return spare
+        self.owed += spare
+        self._serving[ident] -= 1
+        if not self._serving[ident]:
+            del self._serving[ident]
+        return 0
 
     def _bring_more(self, ident: int, number: int) -> int:
         """Bring tickets, for who serves and will do what is refused.
