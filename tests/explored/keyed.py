@@ -26,7 +26,7 @@ SCHEDULES = int(os.environ.get("PARALLELOPS_SCHEDULES", "500")) // 4
 explored = explore(SCHEDULES, preempt=KEYED)
 # For what is decided in a few lines.
 explored_closely = explore(
-    SCHEDULES,
+    4 * SCHEDULES,
     preempt=["parallelops/backends/intake.py", "parallelops/keyed/serving.py"],
 )
 

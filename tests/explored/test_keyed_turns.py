@@ -49,12 +49,13 @@ def test_the_next_races_other_tasks(sim):
     """Nobody is left behind, whoever takes what from the queue."""
     with sim.executor(2) as executor, KeyedExecutor(executor) as keyed:
         ran = []
-        executor.submit(sim.runtime.sleep, 1)
-        keyed.submit("k", sim.runtime.sleep, 1)
-        keyed.submit("k", ran.append, 1)
-        executor.submit(int)
-        keyed.drain()
-        assert ran == [1]
+        for number in range(4):
+            executor.submit(sim.runtime.sleep, 1)
+            keyed.submit("k", sim.runtime.sleep, 1)
+            keyed.submit("k", ran.append, number)
+            executor.submit(int)
+            keyed.drain()
+        assert ran == [0, 1, 2, 3]
         idle(keyed)
 
 
