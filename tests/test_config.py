@@ -130,6 +130,18 @@ BAD = {
     "scrub_pool_size": [*NO_COUNT, "0"],
     "scrub_time": NO_NUMBER,
     "scrub_delete_timeout": [*NO_NUMBER, "0", "0.5"],
+    "executor_threadpool_size": [*NO_COUNT, "0"],
+    "container_journal": [""],
+    "container_max_pending": [*NO_COUNT, "0"],
+    "container_max_pending_each": [*NO_COUNT, "0"],
+    "container_on_full": ["", "drop", "Block"],
+    "container_on_error": ["", "panic", "Continue"],
+    "location_strategies": ["fastest"],
+    "location_stores": [],  # any name may be that of a store
+    "node_name": [""],
+    "location_metrics_file": [""],
+    "image_handlers": ["magic"],
+    "image_folders": ["images"],
 }
 
 

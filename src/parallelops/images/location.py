@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from parallelops.errors import IllegalTransition
+from parallelops.images.entry import StaticMetrics
 from parallelops.redact import redact_url
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Location:
         status: what is known of the data.
         deleted_at: when it went to ``pending_delete``, in seconds since the
             epoch; None if it never did.
+        metrics: what an operator says of it, for those who read from it.
     """
 
     id: int
@@ -80,6 +82,7 @@ class Location:
     store: str | None = None
     status: LocationStatus = LocationStatus.ACTIVE
     deleted_at: float | None = None
+    metrics: StaticMetrics = dataclasses.field(default_factory=StaticMetrics)
 
     def __repr__(self) -> str:
         return (

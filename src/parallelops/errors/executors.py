@@ -1,50 +1,31 @@
-"""Every error that parallelops raises of its own accord.
-
-One root, :class:`ParallelopsError`. An error that stands in for one of the
-standard library's is also an instance of that one, so that code written for
-``concurrent.futures`` keeps working. What a handler might want to know is a
-typed attribute, not a word in the message.
-"""
+"""Errors of executors, and of what runs on them."""
 
 from __future__ import annotations
 
 import concurrent.futures
 from typing import TYPE_CHECKING
 
+from parallelops.errors.root import ParallelopsError
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
 __all__ = [
-    "CatalogError",
-    "ConfigError",
     "DeadlockError",
     "ExecutorBroken",
     "ExecutorSaturated",
     "ExecutorShutdown",
     "Expired",
-    "IllegalTransition",
-    "ImageDataNotFound",
     "KeyQuarantined",
     "KeySaturated",
-    "LocationRefused",
-    "MissingDependency",
-    "NotInCatalog",
     "NotPatched",
     "NotPicklable",
-    "ParallelopsError",
-    "PluginError",
     "RateLimited",
     "ShutdownTimeout",
-    "StoreError",
-    "StoreUnavailable",
     "Superseded",
     "TaskLost",
     "WorkerStartError",
 ]
-
-
-class ParallelopsError(Exception):
-    """The root of all errors of this library."""
 
 
 class ExecutorShutdown(ParallelopsError, RuntimeError):
@@ -197,46 +178,6 @@ class RateLimited(ParallelopsError, TimeoutError):
         self.retry_after = retry_after
 
 
-class PluginError(ParallelopsError):
-    """A plug-in is missing, broken, of the wrong kind or doubly defined.
-
-    Attributes:
-        namespace: the entry-point namespace it was looked for in.
-        plugin: its name.
-        distributions: the distributions that define it, as "name version".
-    """
-
-    def __init__(
-        self,
-        namespace: str,
-        plugin: str,
-        reason: str,
-        distributions: Sequence[str] = (),
-    ) -> None:
-        origin = f" from {', '.join(distributions)}" if distributions else ""
-        super().__init__(f"{namespace} plug-in {plugin!r}{origin}: {reason}")
-        self.namespace = namespace
-        self.plugin = plugin
-        self.distributions = tuple(distributions)
-
-
-class MissingDependency(ParallelopsError, ImportError):
-    """An optional dependency is not installed.
-
-    Attributes:
-        extra: the extra of this package that installs it, if there is one.
-    """
-
-    def __init__(self, what: str, module: str, extra: str | None) -> None:
-        remedy = (
-            f"pip install 'parallelops[{extra}]'"
-            if extra
-            else f"install {module}"
-        )
-        super().__init__(f"{what} needs {module}: {remedy}", name=module)
-        self.extra = extra
-
-
 class NotPatched(ParallelopsError, RuntimeError):
     """Green threads need standard modules patched, early; they are not.
 
@@ -248,53 +189,3 @@ class NotPatched(ParallelopsError, RuntimeError):
     def __init__(self, message: str, modules: Sequence[str]) -> None:
         super().__init__(message)
         self.modules = tuple(modules)
-
-
-class ConfigError(ParallelopsError, ValueError):
-    """A configuration option has a value that cannot work.
-
-    Attributes:
-        option: the option as "[group] name".
-    """
-
-    def __init__(self, option: str, reason: str) -> None:
-        super().__init__(f"{option}: {reason}")
-        self.option = option
-
-
-class IllegalTransition(ParallelopsError, ValueError):
-    """A location or image was asked for a status that it cannot reach.
-
-    Attributes:
-        old: the status it has.
-        new: the status that was asked for.
-    """
-
-    def __init__(self, old: str, new: str, what: str = "a location") -> None:
-        super().__init__(f"{what} cannot go from {old} to {new}")
-        self.old = old
-        self.new = new
-
-
-class CatalogError(ParallelopsError):
-    """A catalogue cannot be read or written, or is not a catalogue."""
-
-
-class NotInCatalog(CatalogError, LookupError):
-    """The catalogue has no such image or location."""
-
-
-class StoreError(ParallelopsError):
-    """A store could not do what it was asked. The data may still be there."""
-
-
-class ImageDataNotFound(StoreError):
-    """The store is there and answers that the data is not."""
-
-
-class LocationRefused(StoreError):
-    """The store will not touch such a location, now or later."""
-
-
-class StoreUnavailable(StoreError):
-    """The store cannot be reached: nothing it says is to be believed."""
