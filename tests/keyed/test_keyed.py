@@ -210,6 +210,38 @@ def test_a_forked_child():
     assert run.stdout.split() == ["fine", "parent"], run.stderr
 
 
+FORK_INSIDE = """
+import os, warnings
+from parallelops import KeyedExecutor, load_executor
+warnings.simplefilter("ignore", DeprecationWarning)
+executor = load_executor("thread", max_workers=1)
+keyed = KeyedExecutor(executor)
+futures = []
+def run():
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    # It has ended, for all books, when it is told.
+    futures[0].add_done_callback(lambda _: os._exit(7 + keyed.pending("k")))
+executor.submit(lambda: futures.append(keyed.submit("k", run))).result()
+assert futures[0].result(10) == 7
+print("fine")
+"""
+
+
+def test_a_fork_in_an_operation():
+    """It goes on in the child, and ends there."""
+    run = subprocess.run(
+        [sys.executable, "-c", FORK_INSIDE],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ,
+    )
+    assert run.stdout.split() == ["fine"], run.stderr
+
+
 def test_an_executor_that_breaks():
     """Its error reaches each future, and each submit."""
 

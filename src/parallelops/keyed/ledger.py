@@ -371,6 +371,9 @@ class Ledger(Entries):
         """In a forked child: there is nothing but these, which run."""
         self.lock = self.runtime.rlock()
         self._changing = False
+        for entry in self.entries.values():
+            if type(entry) is Line:
+                entry.active.clear()  # a submit may have it in hand
         for empty in (
             self.entries,
             self.loose,
@@ -387,6 +390,6 @@ class Ledger(Entries):
         self.counts.clear()
         self.succeeded = self.failed = 0
         for operation in left:
-            operation.ordered = False
+            operation.ordered = operation.plain = False
             self.loose[operation] = None
             self.room.pop()
