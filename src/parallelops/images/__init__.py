@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from parallelops.images.catalog import Catalog, DueImage, Settled
+from parallelops.images.catalog import (
+    Backlog,
+    Catalog,
+    Claimed,
+    DueImage,
+    Settled,
+)
+from parallelops.images.classify import Kind, Verdict, classify
 from parallelops.images.filestore import FileStore
 from parallelops.images.location import (
     TRANSITIONS,
@@ -10,6 +17,7 @@ from parallelops.images.location import (
     LocationStatus,
     check_transition,
 )
+from parallelops.images.policy import StorePolicy
 from parallelops.images.report import (
     LocationResult,
     Outcome,
@@ -22,10 +30,13 @@ from parallelops.images.store import Store
 
 __all__ = [
     "TRANSITIONS",
+    "Backlog",
     "Catalog",
+    "Claimed",
     "DueImage",
     "FileStore",
     "ImageStatus",
+    "Kind",
     "Location",
     "LocationResult",
     "LocationStatus",
@@ -36,5 +47,8 @@ __all__ = [
     "Scrubber",
     "Settled",
     "Store",
+    "StorePolicy",
+    "Verdict",
     "check_transition",
+    "classify",
 ]

@@ -72,6 +72,8 @@ class Location:
         status: what is known of the data.
         deleted_at: when it went to ``pending_delete``, in seconds since the
             epoch; None if it never did.
+        parkings: how many times it was parked, since its store would not
+            delete it.
     """
 
     id: int
@@ -80,6 +82,7 @@ class Location:
     store: str | None = None
     status: LocationStatus = LocationStatus.ACTIVE
     deleted_at: float | None = None
+    parkings: int = 0
 
     def __repr__(self) -> str:
         return (
