@@ -32,7 +32,7 @@ if __name__ == "__main__":
         SQLiteCatalog(path) as catalog,
         load_executor("thread", max_workers=4) as executor,
     ):
-        print("ready", flush=True)
+        os.write(1, b"ready\n")
         sys.stdin.readline()
         report = Scrubber(
             executor,
@@ -42,4 +42,4 @@ if __name__ == "__main__":
             batch_seconds=0.05,
         ).run_once()
     counts = {k.value: n for k, n in report.counts.items() if n}
-    print(json.dumps({"counts": counts, "ok": report.ok}), flush=True)
+    os.write(1, json.dumps({"counts": counts, "ok": report.ok}).encode())

@@ -65,9 +65,7 @@ def test_what_is_claimed_is_as_it_is_now(catalog):
     listed = catalog.due(1e9, None, 9)
     one, two = listed[0].locations
     (mine,) = claim(catalog, "a").images
-    catalog.settle(
-        [type(mine)("a", 1.0, (one,), mine.token)], release={"a"}
-    )
+    catalog.settle([type(mine)("a", 1.0, (one,), mine.token)], release={"a"})
     catalog.restore("b")
     again = catalog.claim(listed, 9, before=1e9, now=1.0, until=2.0)
     assert [image.id for image in again.images] == ["a", "c"]

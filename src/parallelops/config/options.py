@@ -55,6 +55,30 @@ def _seconds(name: str, least: int = 0, **others: Any) -> cfg.Opt:
     return cfg.Opt(name, type=kind, **others)
 
 
+class _Numbers(types.Dict):
+    """Names and numbers above 0; says what is wrong with a value."""
+
+    def __init__(self, kind: type[int] | type[float]) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def __call__(self, value: object) -> dict[str, float]:
+        try:
+            found = {
+                name: self._kind(number)
+                for name, number in super().__call__(value).items()
+            }
+        except ValueError:
+            found = {"": math.nan}
+        if not all(0 < number < math.inf for number in found.values()):
+            kind = "whole numbers" if self._kind is int else "numbers"
+            raise ValueError(
+                f"{value!r} is not name:number, with commas in between and "
+                f"{kind} above 0"
+            )
+        return found
+
+
 GROUP = "parallelops"
 
 # Lines of help are no longer than 68, so that the sample keeps them.
@@ -242,8 +266,100 @@ Possible values:
         help="""
 Seconds after which the delete of one location counts as hung.
 
-The scrubber reports it as failed and no longer waits for it. Set it
-well above what the slowest store takes for its largest image.
+The scrubber reports it as unknown and no longer waits for it. Set
+it well above what the slowest store takes for its largest image.
+
+Possible values:
+
+* A number of seconds, 1 or more.
+""",
+    ),
+    cfg.Opt(
+        "scrub_rates",
+        type=_Numbers(float),
+        default={},
+        sample_default="fast:50,slow:2.5",
+        help="""
+How many deletes a second a store gets at the most.
+
+A store that is not named gets as many as the workers can make. When
+it says that this is too many, with a status of 429 or 503, or 498
+where it is Swift, the scrubber slows down and finds out how many it
+takes.
+
+WARNING: The limit is for this process. Several scrubbers that share
+a store add up: give each its part.
+
+Possible values:
+
+* Names and rates, as ``name:rate`` with commas in between. The name
+  ``*`` is for each store that is not named.
+
+Related options:
+
+* ``scrub_max_in_flight``
+* ``scrub_pool_size``
+""",
+    ),
+    cfg.Opt(
+        "scrub_max_in_flight",
+        type=_Numbers(int),
+        default={},
+        sample_default="slow:4",
+        help="""
+How many deletes a store gets at the same time, at the most.
+
+A store that is not named gets as many as there are workers, when
+no other store has work.
+
+Possible values:
+
+* Names and whole numbers, as ``name:number`` with commas in between.
+  The name ``*`` is for each store that is not named.
+
+Related options:
+
+* ``scrub_rates``
+* ``scrub_pool_size``
+""",
+    ),
+    _seconds(
+        "scrub_interval",
+        least=1,
+        default=300,
+        help="""
+Seconds from one wake-up of a scrubber daemon to the next.
+
+It is ``wakeup_time`` in Glance. Runs do not overlap: after a run that
+took longer, the next multiple of the interval is the time.
+
+Possible values:
+
+* A number of seconds, 1 or more.
+""",
+    ),
+    _seconds(
+        "scrub_drain",
+        default=30,
+        help="""
+Seconds to wait for deletes that are under way, when told to stop.
+
+What has not ended by then is reported as unknown, and the next run
+tries again.
+
+Possible values:
+
+* A number of seconds, 0 or more.
+""",
+    ),
+    _seconds(
+        "scrub_lease",
+        least=1,
+        default=60,
+        help="""
+Seconds after which other scrubbers take over what a dead one had.
+
+A scrubber that lives says so three times in that time.
 
 Possible values:
 
