@@ -364,7 +364,7 @@ def slow_and_fast(sim):
     return times, report.seconds
 
 
-@explore(3)
+@explore(10)
 def test_a_slow_store_holds_up_no_fast_one(sim):
     """The fast store's images begin at once, and get half of the workers;
     the slow one's take as long as they take."""
