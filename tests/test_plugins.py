@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from parallelops.backends.serial import SerialExecutor
 from parallelops.backends.thread import ThreadExecutor
 from parallelops.plugins import (
     EXECUTORS,
+    IMAGE_HANDLERS,
+    LOCATION_STRATEGIES,
     Namespace,
     executor_class,
     executors,
@@ -437,3 +440,49 @@ def test_the_built_in_come_first() -> None:
     names = [plugin.name for plugin in executors()]
     assert names[:4] == ["serial", "thread", "greenthread", "dask"]
     assert names[4:] == sorted(names[4:])
+
+
+@pytest.mark.parametrize(
+    "namespace", [EXECUTORS, IMAGE_HANDLERS, LOCATION_STRATEGIES]
+)
+def test_what_is_built_in_is_declared_and_works(namespace: Namespace) -> None:
+    """The entry points of the project are the built-ins, in that order."""
+    project = Path(__file__).resolve().parents[1] / "pyproject.toml"
+    declared = tomllib.loads(project.read_text())["project"]["entry-points"]
+    assert list(declared[namespace.name].items()) == list(
+        namespace.builtins.items()
+    )
+
+
+def test_a_strategy_and_a_handler_are_found_by_name(tmp_path: Path) -> None:
+    """Those of another distribution, as those built in; broken ones are
+    named, with where they are from."""
+    module = """
+def last(locations, context): return locations[::-1]
+def none(location, destination, context): pass
+broken = 3
+"""
+    install(tmp_path, "acme", module)
+    (tmp_path / "acme-1.0.dist-info" / "entry_points.txt").write_text(
+        "[parallelops.location_strategies]\nlast = acme:last\n"
+        "broken = acme:broken\n"
+        "[parallelops.image_handlers]\nnone = acme:none\n"
+    )
+    ordered, handlers, refused = run(
+        tmp_path,
+        """
+        from parallelops.images import *
+        chain = load_strategy(["last", "random"])
+        handlers = load_handlers(["none", "file"])
+        show([
+            list(load_strategy(["last"])([1, 2], SelectionContext())),
+            [handler.__module__ for _, handler in handlers],
+            error(load_strategy, ["broken"]),
+        ])
+        """,
+    )
+    assert ordered == [2, 1]
+    assert handlers == ["acme", "parallelops.images.handlers.file"]
+    kind, message = refused
+    assert kind == "PluginError"
+    assert "'broken' from acme 1.0: acme:broken cannot be called" in message

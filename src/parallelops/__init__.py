@@ -6,21 +6,31 @@ needs more is loaded when it is asked for.
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from parallelops.errors import (
     DeadlockError,
     ExecutorBroken,
     ExecutorSaturated,
     ExecutorShutdown,
+    Expired,
+    KeyQuarantined,
+    KeySaturated,
     MissingDependency,
     ParallelopsError,
     PluginError,
     RateLimited,
     ShutdownTimeout,
+    Superseded,
 )
 from parallelops.executor import Executor, Policy, Stats, Traits
 from parallelops.plugins import load_executor, prepare_process
-from parallelops.ratelimit import AdaptiveLimiter, RateLimiter
 from parallelops.runtime import Runtime, ThreadRuntime
+
+if TYPE_CHECKING:
+    from parallelops.keyed import KeyedExecutor, KeyedStats
+    from parallelops.ratelimit import AdaptiveLimiter, RateLimiter
 
 __all__ = [
     "AdaptiveLimiter",
@@ -29,6 +39,11 @@ __all__ = [
     "ExecutorBroken",
     "ExecutorSaturated",
     "ExecutorShutdown",
+    "Expired",
+    "KeyQuarantined",
+    "KeySaturated",
+    "KeyedExecutor",
+    "KeyedStats",
     "MissingDependency",
     "ParallelopsError",
     "PluginError",
@@ -38,6 +53,7 @@ __all__ = [
     "Runtime",
     "ShutdownTimeout",
     "Stats",
+    "Superseded",
     "ThreadRuntime",
     "Traits",
     "load_executor",
@@ -45,3 +61,20 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+# What not every service needs, and where it is loaded from when it is asked
+# for.
+_LATER = {
+    "AdaptiveLimiter": "parallelops.ratelimit",
+    "KeyedExecutor": "parallelops.keyed",
+    "KeyedStats": "parallelops.keyed",
+    "RateLimiter": "parallelops.ratelimit",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from parallelops import watching
+from parallelops.intake import Intake
 from parallelops.watching import ALL_COMPLETED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from parallelops.events import Observer
+    from parallelops.intake import Book
     from parallelops.runtime import Runtime
 
 __all__ = ["Executor", "OnSaturation", "Policy", "Stats", "Traits"]
@@ -165,6 +167,17 @@ class Executor(concurrent.futures.Executor, abc.ABC):
             NotImplementedError: this backend's traits say it can't.
         """
         raise NotImplementedError(f"{self.name} cannot be resized")
+
+    def intake(self, book: Book) -> Intake:
+        """The way in for those who order their work themselves.
+
+        It is built on :meth:`submit`; a backend that has a shorter way may
+        override it.
+
+        Args:
+            book: what a worker is to serve.
+        """
+        return Intake(self, book)
 
     @classmethod
     def prepare_process(cls) -> None:

@@ -65,9 +65,11 @@ class Future(concurrent.futures.Future[T]):
 
     Attributes:
         observed: what tells the observers of the call, if there are any.
+        takes_slot: whether it holds one of its pool's slots until it ends.
     """
 
     observed: Observed | None = None
+    takes_slot = True
 
     __slots__ = (
         "_call",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXECUTORS",
+    "IMAGE_HANDLERS",
+    "LOCATION_STRATEGIES",
     "Namespace",
     "Plugin",
     "executor_class",
@@ -188,6 +190,30 @@ EXECUTORS = Namespace(
         "dask": "parallelops.backends.dask:DaskExecutor",
     },
     base=Executor,
+)
+
+LOCATION_STRATEGIES = Namespace(
+    name="parallelops.location_strategies",
+    builtins={
+        name: f"parallelops.images.strategy:{function}"
+        for name, function in (
+            ("location_order", "location_order"),
+            ("store_preference", "store_preference"),
+            ("weight", "by_weight"),
+            ("node_weight", "by_node_weight"),
+            ("random", "at_random"),
+            ("measured", "measured"),
+        )
+    },
+)
+
+IMAGE_HANDLERS = Namespace(
+    name="parallelops.image_handlers",
+    builtins={
+        "ova": "parallelops.images.handlers.ova:take_disk",
+        "file": "parallelops.images.handlers.file:copy_file",
+        "http": "parallelops.images.handlers.http:get",
+    },
 )
 
 

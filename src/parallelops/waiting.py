@@ -37,6 +37,7 @@ __all__ = [
     "look_again",
     "party_of",
     "register",
+    "running_here",
     "unregister",
     "wait_for",
     "wait_for_futures",
@@ -288,7 +289,26 @@ def _can_end(future: AnyFuture[Any], stuck: Stuck) -> bool:
         runner = _runner(future)
         # None is a thread that does not wait, or is about to begin or end.
         return runner is None or not stuck(runner)
-    return can_start(owner, stuck)
+    # Of an owner that keeps an order, what must end first.
+    before = getattr(owner, "predecessors", _none)(future)
+    return all(_can_end(f, stuck) for f in before) and can_start(owner, stuck)
+
+
+def _none(_: AnyFuture[Any]) -> tuple[()]:
+    return ()
+
+
+def running_here(ident: int, owner: Owner) -> Iterator[Future[Any]]:
+    """Those of ``owner``'s tasks that a thread is in, the innermost first."""
+    tasks: list[Future[Any]] = []
+    link = _inner.get(ident)
+    while link is not None:
+        future, link = link
+        tasks.append(future)
+    party = _parties.get(ident)
+    if party is not None and party.task is not None:
+        tasks.append(party.task)
+    return (task for task in tasks if getattr(task, "_owner", None) is owner)
 
 
 def _runner(future: AnyFuture[Any]) -> Party | None:

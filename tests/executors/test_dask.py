@@ -20,6 +20,7 @@ import pytest
 from parallelops import (
     ExecutorBroken,
     ExecutorSaturated,
+    KeyedExecutor,
     ShutdownTimeout,
     load_executor,
 )
@@ -457,3 +458,24 @@ def test_says_when_distributed_is_missing():
         "    print(error)\n"
     )
     assert "pip install 'parallelops[dask]'" in run.stdout, run.stderr
+
+
+def test_keyed_operations(make, tmp_path):
+    """A key's operations run in order, on whatever machine is free."""
+
+    def note(path, entry):
+        with path.open("a") as file:
+            file.write(f"{entry} ")
+
+    with KeyedExecutor(make(max_workers=2)) as keyed:
+        for entry in range(20):
+            for name in ("a", "b"):
+                keyed.submit(name, note, tmp_path / name, entry)
+        pid = keyed.submit("c", os.getpid)
+        with pytest.raises(NotPicklable):
+            keyed.submit("c", threading.Lock().acquire)
+        assert pid.result(LIMIT) != os.getpid()
+        keyed.drain(timeout=LIMIT)
+    for name in ("a", "b"):
+        entries = (tmp_path / name).read_text().split()
+        assert entries == [str(entry) for entry in range(20)]

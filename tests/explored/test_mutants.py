@@ -257,6 +257,126 @@ BUGS = {
             "        settled = self._catalog.settle(\n",
         ),
     ],
+    "keyed::test_quarantine_races_the_turn": [
+        Mutant(
+            "a turn that is taken back can be used all the same",
+            "keyed/operation.py",
+            "        self.state = QUEUED\n        self._call = [call]\n",
+            "        calls.append(call)\n        self.state = QUEUED\n",
+        ),
+        Mutant(
+            "a submit does not look whether its key is held meanwhile",
+            "keyed/turns.py",
+            "            if self.wary:\n",
+            "            if False:\n",
+        ),
+    ],
+    "keyed::test_block": [
+        Mutant(
+            "who waits for room does not look once more",
+            "keyed/entries.py",
+            "            self.blocked.append(blocked)\n"
+            "        self.let_in()\n",
+            "            self.blocked.append(blocked)\n",
+        ),
+        Mutant(
+            "who leaves does not look for those who wait for room",
+            "keyed/turns.py",
+            "if self.drains or self.blocked or self._put_off:",
+            "if self.drains or self._put_off:",
+        ),
+    ],
+    "keyed::test_broken_executor": [
+        Mutant(
+            "a worker that is about to die counts as one that will come",
+            "backends/intake.py",
+            "if pool.closed and self._worker() not in pool.workers:",
+            "if pool.closed and not self.inside():",
+        ),
+    ],
+    "keyed::test_executor_shutdown_races": [
+        Mutant(
+            "a ticket is left in the queue of a pool that was closed",
+            "backends/intake.py",
+            "if pool.closed and self._worker() not in pool.workers:",
+            "if False:",
+        ),
+    ],
+    "keyed::test_shared_and_exclusive": [
+        Mutant(
+            "the first shared one to end passes the turn of all",
+            "keyed/line.py",
+            "        if len(active) > 1:\n            return operation\n",
+            "",
+        ),
+        Mutant(
+            "a shared one joins whoever has the turn",
+            "keyed/line.py",
+            "not (operation.shared and self._is_shared())",
+            "not operation.shared",
+        ),
+    ],
+    "keyed::test_drain": [
+        Mutant(
+            "an operation that ends does not look for those who wait for it",
+            "keyed/turns.py",
+            "if self.drains or self.blocked or self._put_off:",
+            "if self.blocked or self._put_off:",
+        ),
+    ],
+    "containers::test_group_commit": [
+        Mutant(
+            "who has committed does not look who waits",
+            "containers/groupcommit.py",
+            "            if self._waiting:\n                self._pass_on()\n",
+            "",
+        ),
+        Mutant(
+            "who waits does not try to commit before",
+            "containers/groupcommit.py",
+            "                if self._right.acquire(blocking=False):\n"
+            "                    self._commit_all()\n"
+            "                else:\n"
+            "                    job.permit.acquire()\n",
+            "                if len(self._waiting) == 1 and "
+            "self._right.acquire(blocking=False):\n"
+            "                    self._commit_all()\n"
+            "                else:\n"
+            "                    job.permit.acquire()\n",
+        ),
+    ],
+    "containers::test_cancel_races_the_turn": [
+        Mutant(
+            "what follows a cancelled one does not wait until that is written",
+            "containers/runner.py",
+            "            self.cancelled(operation)\n        return False\n",
+            "            pass\n        return False\n",
+        ),
+    ],
+    "containers::test_the_same_request_twice": [
+        Mutant(
+            "who finds it in the journal does not look here once more",
+            "containers/requests.py",
+            "if known.finished or seen == known:",
+            "if True:",
+        ),
+    ],
+    "containers::test_resolve_races_requests": [
+        Mutant(
+            "what waits keeps the turns that it had",
+            "containers/live.py",
+            "                if not operation.future.running()\n",
+            "                if operation.turn is None\n",
+        ),
+    ],
+    "containers::test_hand_over": [
+        Mutant(
+            "a request that comes in between begins before those left",
+            "containers/runner.py",
+            " or entry.scope in live.closing",
+            "",
+        ),
+    ],
 }
 
 

@@ -213,14 +213,14 @@ def test_a_directory_swapped_for_a_link_is_not_followed(
     """Not even if it happens after the path was looked at."""
     (root / "directory").mkdir()
     (root / "directory" / "image").write_text("data")
-    real = filestore._opened_below
+    real = filestore.opened_below
 
     def swap(*args):
         (root / "directory").rename(root / "moved")
         (root / "directory").symlink_to(outside)
         return real(*args)
 
-    monkeypatch.setattr(filestore, "_opened_below", swap)
+    monkeypatch.setattr(filestore, "opened_below", swap)
     with pytest.raises(LocationRefused):
         store.delete((root / "directory" / "image").as_uri())
     assert (outside / "image").exists()

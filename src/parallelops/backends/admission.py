@@ -166,4 +166,4 @@ class Admission:
 
 
 def _is_pending(future: Future[Any]) -> bool:
-    return not future.running() and not future.done()
+    return future.takes_slot and not future.running() and not future.done()

@@ -11,6 +11,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+from parallelops.backends.intake import PoolIntake
 from parallelops.backends.options import Options, check_max_workers
 from parallelops.backends.pool import Pool
 from parallelops.errors import ShutdownTimeout
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from parallelops.events import Observer
+    from parallelops.intake import Book, Call, Intake
     from parallelops.runtime import Runtime
 
 __all__ = ["PoolExecutor"]
@@ -115,6 +117,21 @@ class PoolExecutor(Executor):
             if pool.take_back(future) or not isinstance(error, Exception):
                 raise
         return future
+
+    def intake(self, book: Book) -> Intake:
+        bind = None if self._pool.wrap is None else self._bind
+        return PoolIntake(self, self._pool, book, bind)
+
+    def _bind(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Call:
+        pool = self._pool
+        if pool.closed:
+            raise pool.refuse()
+        return (fn if pool.wrap is None else pool.wrap(fn)), args, kwargs
 
     def shutdown(
         self,

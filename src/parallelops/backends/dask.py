@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from parallelops import waiting
 from parallelops.backends.base import PoolExecutor
+from parallelops.backends.intake import PoolIntake
 from parallelops.backends.worker import Worker
 from parallelops.errors import (
     ExecutorBroken,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from parallelops.backends.options import Wrap
     from parallelops.backends.pool import Pool
     from parallelops.futures import Future
+    from parallelops.intake import Book, Call, Intake
 
 __all__ = ["DaskExecutor"]
 
@@ -142,6 +144,25 @@ class DaskExecutor(PoolExecutor):
                 or this is a forked child of the process that made it.
             NotPicklable: the function or an argument cannot be pickled.
         """
+        return super().submit(self._errand(fn, args, kwargs))
+
+    def intake(self, book: Book) -> Intake:
+        return PoolIntake(self, self._pool, book, self._bind)
+
+    def _bind(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Call:
+        return self._errand(fn, args, kwargs), (), {}
+
+    def _errand(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> _Errand:
         pool = self._pool
         if pool.closed:
             raise pool.refuse()
@@ -154,7 +175,7 @@ class DaskExecutor(PoolExecutor):
         if self._wrap is not None:
             fn = self._wrap(fn)
         call = functools.partial(fn, *args, **kwargs)
-        return super().submit(_Errand(pool, self._client, call))
+        return _Errand(pool, self._client, call)
 
     def shutdown(
         self,

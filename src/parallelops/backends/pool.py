@@ -292,10 +292,13 @@ class Pool:
         self.admission.call_all()
 
     def _take_all(self) -> list[Future[Any]]:
-        # Who adds one in between sees that the pool is closed.
-        taken = list(self.ready)
-        self.ready.clear()
-        return taken
+        # One by one: what somebody adds meanwhile is taken or stays.
+        taken: list[Future[Any]] = []
+        while True:
+            try:
+                taken.append(self.ready.popleft())
+            except IndexError:
+                return taken
 
     def cancel_ready(self) -> None:
         """Cancel what nobody has begun."""

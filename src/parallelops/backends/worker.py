@@ -48,7 +48,8 @@ class Worker(waiting.Party):
 
     def slots(self) -> int:
         """How many slots of the pool the tasks that it runs hold."""
-        return (self.task is not None) + self.helping
+        task = self.task
+        return (task is not None and task.takes_slot) + self.helping
 
     def claim(self) -> bool:
         """True for the first who asks: the worker as it begins, or who
@@ -100,7 +101,10 @@ class Worker(waiting.Party):
             if succeeded:
                 self.succeeded += 1
             elif succeeded is None:
-                continue  # cancelled, or run by one who waited for it
+                # Cancelled, run by one who waited for it, or a ticket.
+                if self._leaves():
+                    return
+                continue
             else:
                 self.failed += 1
                 if future.interrupted():
@@ -112,6 +116,10 @@ class Worker(waiting.Party):
             future.publish()
             if pool.seats.owed and pool.dismiss(self):
                 return
+
+    def _leaves(self) -> bool:
+        """Is it one too many?"""
+        return bool(self.pool.seats.owed) and self.pool.dismiss(self)
 
     def _tell(self, kind: type[events.ExecutorEvent]) -> None:
         if self.pool.observers:

@@ -12,12 +12,15 @@ from there once its configuration is read::
 from __future__ import annotations
 
 import logging
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
-from parallelops.config.options import BACKEND, GROUP, OPTIONS
+from parallelops.config import containers, scrub
+from parallelops.config.options import BACKEND, GROUP
+from parallelops.config.options import OPTIONS as _OPTIONS
 from parallelops.errors import ConfigError, MissingDependency, PluginError
 from parallelops.executor import Traits
 from parallelops.plugins import (
@@ -26,28 +29,43 @@ from parallelops.plugins import (
     near_match,
     unknown_options,
 )
-from parallelops.ratelimit import RateLimiter
+from parallelops.runtime import ThreadRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
+    from parallelops.containers import ContainerOperations
     from parallelops.executor import Executor
-    from parallelops.images import StorePolicy
+    from parallelops.images import (
+        Chain,
+        Fetcher,
+        Handler,
+        SelectionContext,
+        StorePolicy,
+    )
     from parallelops.runtime import Runtime
 
 __all__ = [
     "GROUP",
+    "container_operations_from",
     "executor_from",
+    "fetcher_from",
     "list_opts",
+    "location_strategy_from",
     "override",
     "read",
     "register_opts",
     "scrub_executor_from",
     "scrub_policies_from",
+    "selection_context_from",
     "validate",
 ]
 
 _log = logging.getLogger(__name__)
+
+OPTIONS = [*_OPTIONS, *containers.CONTAINERS]
+_DEFAULTS = {opt.dest: opt.default for opt in OPTIONS}
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
@@ -157,28 +175,113 @@ def scrub_policies_from(
     Raises:
         ConfigError: an option cannot work, or names no such store.
     """
-    from parallelops.images import StorePolicy
+    return scrub.policies(_checked(conf), stores, runtime)
+
+
+def container_operations_from(
+    conf: cfg.ConfigOpts, *, handlers: Any, **options: Any
+) -> AbstractContextManager[ContainerOperations]:
+    """Container operations for a ``with`` block, which has their executor
+    and their journal made before and ended after it. Call ``recover``.
+
+    Args:
+        conf: the configuration of the service, read already.
+        handlers: what does the operations.
+        options: what the service chooses by itself, such as ``owner``; they
+            are those of :class:`~parallelops.containers.ContainerOperations`
+            and win.
+
+    Raises:
+        ConfigError: an option cannot work; see :func:`validate`.
+    """
+    values = _checked(conf)
+    return containers.running(values, _chosen(values), handlers, options)
+
+
+def location_strategy_from(conf: cfg.ConfigOpts) -> Chain:
+    """Make the strategy that ``conf`` asks for.
+
+    Raises:
+        ConfigError: an option cannot work; see :func:`validate`.
+    """
+    return _strategy(_checked(conf))
+
+
+def selection_context_from(
+    conf: cfg.ConfigOpts, *, runtime: Runtime | None = None
+) -> SelectionContext:
+    """Make what a strategy may know: stores, node, and metrics.
+
+    A process makes one, and keeps it, as it keeps what is measured.
+
+    Args:
+        conf: the configuration of the service, read already.
+        runtime: where clocks and chance come from; that of the executor,
+            if it is one of green threads.
+
+    Raises:
+        ConfigError: an option cannot work; see :func:`validate`.
+    """
+    from parallelops.images import LocationMetrics, SelectionContext
 
     values = _checked(conf)
-    names = list(stores)
-    for option in ("scrub_rates", "scrub_max_in_flight"):
-        for name in values[option].keys() - {*names, "*"}:
-            raise _error(
-                option,
-                f"there is no store {name!r}{near_match(name, names)}",
-            )
+    runtime = runtime or ThreadRuntime()
+    return SelectionContext(
+        node=values["node_name"] or socket.gethostname(),
+        stores=tuple(values["location_stores"]),
+        metrics=LocationMetrics(
+            values["location_metrics_file"], runtime=runtime
+        ),
+        runtime=runtime,
+    )
 
-    def of(option: str, store: str) -> Any:
-        return values[option].get(store, values[option].get("*"))
 
-    policies = {}
-    for store in names:
-        rate = of("scrub_rates", store)
-        policies[store] = StorePolicy(
-            limiter=rate and RateLimiter(rate, runtime=runtime),
-            max_in_flight=of("scrub_max_in_flight", store),
-        )
-    return policies
+def fetcher_from(
+    conf: cfg.ConfigOpts,
+    *,
+    runtime: Runtime | None = None,
+    **options: Any,
+) -> Fetcher:
+    """Make what fetches images as ``conf`` asks for it.
+
+    Args:
+        conf: the configuration of the service, read already.
+        runtime: see :func:`selection_context_from`.
+        options: for :class:`~parallelops.images.FetchOptions`. What
+            ``conf`` sets wins.
+
+    Raises:
+        ConfigError: an option cannot work; see :func:`validate`.
+    """
+    from parallelops.images import Fetcher, FetchOptions
+
+    values = _checked(conf)
+    folders = tuple(map(Path, values["image_folders"]))
+    return Fetcher(
+        handlers=_handlers(values),
+        strategy=_strategy(values),
+        context=selection_context_from(conf, runtime=runtime),
+        options=FetchOptions(**options | {"folders": folders}),
+    )
+
+
+def _strategy(values: dict[str, Any]) -> Chain:
+    # Images are loaded late: who asks for executors only needs none.
+    from parallelops.images import load_strategy
+
+    try:
+        return load_strategy(values["location_strategies"])
+    except (PluginError, MissingDependency) as error:
+        raise _error("location_strategies", str(error)) from error
+
+
+def _handlers(values: dict[str, Any]) -> tuple[tuple[str, Handler], ...]:
+    from parallelops.images import load_handlers
+
+    try:
+        return load_handlers(values["image_handlers"])
+    except (PluginError, MissingDependency) as error:
+        raise _error("image_handlers", str(error)) from error
 
 
 def _group() -> cfg.OptGroup:
@@ -200,6 +303,11 @@ def _checked(conf: cfg.ConfigOpts) -> dict[str, Any]:
         raise _error("executor", str(error)) from error
     for option in unknown_options(cls, _chosen(values)):
         raise _error(option, f"executor {name!r} does not take it; remove it")
+    # The defaults work, and what they name takes a while to load.
+    if values["location_strategies"] != _DEFAULTS["location_strategies"]:
+        _strategy(values)
+    if values["image_handlers"] != _DEFAULTS["image_handlers"]:
+        _handlers(values)
     size = values["scrub_pool_size"]
     traits = getattr(cls, "traits", Traits())
     # A scrub works with objects of its own process.

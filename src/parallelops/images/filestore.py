@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import stat
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
 from parallelops.errors import (
     ImageDataNotFound,
@@ -17,19 +15,16 @@ from parallelops.errors import (
     StoreError,
     StoreUnavailable,
 )
-from parallelops.redact import redact_url
+from parallelops.images.fileurl import DIRECTORY, file_path, opened_below
 from parallelops.runtime import ThreadRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import PurePosixPath
 
     from parallelops.runtime import Runtime
 
 __all__ = ["FileStore"]
-
-# Never through a symbolic link: those were resolved before.
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 # What a file system says that is not there, as a network one may be.
 _AWAY = frozenset(
@@ -86,12 +81,12 @@ class FileStore:
 
     def delete(self, url: str) -> None:
         """See :meth:`Store.delete`."""
-        path = _path(url)
+        path = file_path(url)
         with _explained(f"cannot delete {path}"):
             parts = self._parts(path.parent)
             with self._opened_root() as root:
                 try:
-                    with _opened_below(root, parts) as directory:
+                    with opened_below(root, parts) as directory:
                         _unlink(path.name, directory)
                 except FileNotFoundError:
                     self._check_mounted(root)
@@ -152,7 +147,7 @@ class FileStore:
     @contextlib.contextmanager
     def _opened_root(self) -> Iterator[int]:
         try:
-            root = os.open(self._root(), _DIRECTORY)
+            root = os.open(self._root(), DIRECTORY)
         except OSError as error:
             raise self._unavailable(error) from error
         try:
@@ -173,24 +168,6 @@ class FileStore:
                 )
 
 
-@contextlib.contextmanager
-def _opened_below(root: int, parts: tuple[str, ...]) -> Iterator[int]:
-    """Open a directory part by part, so that no link leads out of it.
-
-    Raises:
-        FileNotFoundError: it is not there.
-    """
-    fd = os.dup(root)
-    try:
-        for part in parts:
-            below = os.open(part, _DIRECTORY, dir_fd=fd)
-            os.close(fd)
-            fd = below
-        yield fd
-    finally:
-        os.close(fd)
-
-
 def _unlink(name: str, directory: int) -> None:
     """Delete a file or a link."""
     mode = os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode
@@ -203,7 +180,7 @@ def _sync(root: int, parts: tuple[str, ...]) -> None:
     """Sync a directory; if it is gone, the one that it was in."""
     while True:
         try:
-            with _opened_below(root, parts) as directory:
+            with opened_below(root, parts) as directory:
                 os.fsync(directory)
         except FileNotFoundError:
             parts = parts[:-1]
@@ -220,41 +197,6 @@ def _is_mount(directory: int) -> bool:
     above = os.stat("..", dir_fd=directory)
     device, inode = _identity(directory)
     return above.st_dev != device or above.st_ino == inode
-
-
-def _path(url: str) -> PurePosixPath:
-    """The path that a URL names, without a question to the file system.
-
-    Not with ``urllib.parse.urlsplit``, which drops tabs and line ends.
-    """
-    scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    if scheme.lower() != "file" or not slash:
-        raise _refused(url, "it is not a file:///path URL")
-    if host.lower() not in ("", "localhost"):
-        raise _refused(url, "it is on another host")
-    if "?" in path or "#" in path:
-        raise _refused(url, "files have no queries and no fragments")
-    if _BAD_ESCAPE.search(path):
-        raise _refused(url, "a % in it is not followed by two digits")
-    names = [_name(url, part) for part in path.split("/")]
-    if not names[-1]:
-        raise _refused(url, "it is a directory")
-    return PurePosixPath("/", *names)
-
-
-def _name(url: str, part: str) -> str:
-    try:
-        name = os.fsdecode(unquote_to_bytes(part))
-    except UnicodeError as error:
-        raise _refused(url, "it is not text") from error
-    if name in (".", "..") or "/" in name or "\0" in name:
-        raise _refused(url, f"{name!r} is no name")
-    return name
-
-
-def _refused(url: str, reason: str) -> LocationRefused:
-    return LocationRefused(f"{redact_url(url)}: {reason}")
 
 
 @contextlib.contextmanager

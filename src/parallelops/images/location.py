@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from parallelops.errors import IllegalTransition
+from parallelops.images.entry import StaticMetrics
 from parallelops.redact import redact_url
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Location:
             epoch; None if it never did.
         parkings: how many times it was parked, since its store would not
             delete it.
+        metrics: what an operator says of it, for those who read from it.
     """
 
     id: int
@@ -83,6 +85,7 @@ class Location:
     status: LocationStatus = LocationStatus.ACTIVE
     deleted_at: float | None = None
     parkings: int = 0
+    metrics: StaticMetrics = dataclasses.field(default_factory=StaticMetrics)
 
     def __repr__(self) -> str:
         return (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import enum
 import math
 import os
 import sqlite3
@@ -11,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from parallelops.errors import CatalogError, IllegalTransition, NotInCatalog
-from parallelops.images import sqlitefile, sqlitescrub
+from parallelops.images import sqlitescrub
 from parallelops.images.location import LocationStatus, check_transition
+from parallelops.images.sqlitefile import CATALOG
+from parallelops.images.status import ImageStatus, image_status
 from parallelops.runtime import ThreadRuntime
+from parallelops.sqlitefile import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -27,18 +29,7 @@ if TYPE_CHECKING:
     from parallelops.images.location import Location
     from parallelops.runtime import Runtime
 
-__all__ = ["ImageStatus", "SQLiteCatalog"]
-
-
-class ImageStatus(enum.StrEnum):
-    """What a :class:`SQLiteCatalog` knows of an image as a whole."""
-
-    ACTIVE = "active"
-    """Nobody deleted it."""
-    PENDING_DELETE = "pending_delete"
-    """It is deleted for its users; its data waits to be."""
-    DELETED = "deleted"
-    """All of its data is gone."""
+__all__ = ["SQLiteCatalog"]
 
 
 class SQLiteCatalog:
@@ -71,7 +62,7 @@ class SQLiteCatalog:
         self.path = Path(path).absolute()
         self._lock = (runtime or ThreadRuntime()).rlock()
         self._process = os.getpid()
-        self._connection = sqlitefile.connect(self.path, busy_timeout)
+        self._connection = CATALOG.connect(self.path, busy_timeout)
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -251,12 +242,14 @@ class SQLiteCatalog:
                 " WHERE id = ?",
                 (now, location_id),
             )
-            (others,) = connection.execute(
-                "SELECT COUNT(*) FROM locations WHERE image_id = ?"
-                " AND status IN ('pending', 'active')",
-                (location.image_id,),
-            ).fetchone()
-            status = "active" if others else "pending_delete"
+            derived = image_status(
+                sqlitescrub.locations(connection, location.image_id)
+            )
+            status = (
+                "pending_delete"
+                if derived is ImageStatus.PENDING_DELETE
+                else "active"
+            )
             self._mark_pending(connection, location.image_id, now, status)
 
     def locations(self, image_id: str) -> tuple[Location, ...]:
@@ -322,7 +315,7 @@ class SQLiteCatalog:
 
     @contextlib.contextmanager
     def _reading(self, doing: str = "read") -> Iterator[sqlite3.Connection]:
-        with self._lock, sqlitefile.explained(self.path, doing):
+        with self._lock, CATALOG.explained(self.path, doing):
             if os.getpid() != self._process:
                 raise CatalogError(
                     f"{self.path}: this process was forked off the one that "
@@ -334,6 +327,6 @@ class SQLiteCatalog:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with (
             self._reading("write") as connection,
-            sqlitefile.transaction(connection),
+            transaction(connection),
         ):
             yield connection

@@ -1,0 +1,1 @@
+"""The image handlers that come with this library, loaded by name."""

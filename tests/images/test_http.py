@@ -1,0 +1,361 @@
+"""The handler of http URLs, against hosts that do what hosts do."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import shutil
+import ssl
+import subprocess
+import threading
+
+import pytest
+from tests.images.clocks import StillRuntime
+from tests.images.packages import good, vmdk
+
+from parallelops.errors import NoLocationWorked
+from parallelops.images import (
+    Fetcher,
+    FetchOptions,
+    LocationEntry,
+    LocationMetrics,
+    SelectionContext,
+    Wanted,
+)
+
+DATA = bytes(range(256)) * 2000
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves what its server has, as its server wants."""
+
+    def log_message(self, *args):
+        """Nothing is said."""
+
+    def do_GET(self):
+        """One request."""
+        server = self.server
+        server.seen.append((self.path, dict(self.headers)))
+        if server.plan:
+            server.plan.pop(0)(self)
+        else:
+            serve(self)
+
+
+def serve(request, data=None, *, tag='"1"', cut=None, status=None, **headers):
+    """Answer with a range, as a good host does."""
+    data = request.server.data if data is None else data
+    begin = int(request.headers["Range"].split("=")[1].split("-")[0])
+    unchanged = request.headers.get("If-Range", tag) == tag
+    if not unchanged:
+        begin = 0
+    body = data[begin:]
+    request.send_response(status or (206 if unchanged else 200))
+    fields = {
+        "Content-Length": str(len(body)),
+        "Content-Range": f"bytes {begin}-{len(data) - 1}/{len(data)}",
+        "ETag": tag,
+    }
+    fields |= {name.replace("_", "-"): headers[name] for name in headers}
+    for name, value in fields.items():
+        if value is not None:
+            request.send_header(name, value)
+    request.end_headers()
+    request.wfile.write(body[:cut])
+    if cut is not None:
+        request.close_connection = True
+
+
+def answer(**options):
+    """A step of a plan."""
+    return lambda request: serve(request, **options)
+
+
+def redirect(target, status=302):
+    """A step of a plan."""
+
+    def step(request):
+        request.send_response(status)
+        if target is not None:
+            request.send_header("Location", target)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    return step
+
+
+@pytest.fixture
+def host():
+    """A host on this machine."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.data, server.plan, server.seen = DATA, [], []
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}
+    )
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def runtime():
+    """Sleep takes no time."""
+    return StillRuntime()
+
+
+@pytest.fixture
+def get(host, runtime, tmp_path):
+    """Fetches the image of the host."""
+
+    def get(wanted=None, url=None, **options):
+        fetcher = Fetcher(
+            context=SelectionContext(
+                runtime=runtime, metrics=LocationMetrics(runtime=runtime)
+            ),
+            options=FetchOptions(**options),
+        )
+        location = LocationEntry(url=url or f"{host.url}/image")
+        to = tmp_path / "image"
+        to.unlink(missing_ok=True)
+        try:
+            result = fetcher.fetch([location], to, wanted)
+        except NoLocationWorked:
+            assert not list(tmp_path.iterdir())
+            raise
+        assert result.handler == "http"
+        return to.read_bytes()
+
+    return get
+
+
+WANTED = Wanted(
+    size=len(DATA), digest=f"sha256:{hashlib.sha256(DATA).hexdigest()}"
+)
+
+
+def test_the_data_comes_by_a_ranged_get(host, get):
+    """Nobody is told more than needed."""
+    assert get(WANTED) == DATA
+    ((path, headers),) = host.seen
+    assert path == "/image"
+    assert headers["Range"] == "bytes=0-"
+    assert headers["Accept-Encoding"] == "identity"
+    assert headers["User-Agent"] == "parallelops"
+
+
+def test_what_breaks_off_goes_on_where_it_was(host, get, runtime):
+    """With a pause, and only if the data is still the same."""
+    host.plan = [answer(cut=1000), answer(cut=5000)]
+    assert get() == DATA
+    ranges = [headers["Range"] for _, headers in host.seen]
+    assert ranges == ["bytes=0-", "bytes=1000-", "bytes=6000-"]
+    assert [h.get("If-Range") for _, h in host.seen] == [None, '"1"', '"1"']
+    assert runtime.now == 1.0
+
+
+def test_it_does_not_try_for_ever(host, get):
+    """A host that breaks off at once, again and again, is given up."""
+    host.plan = [answer(cut=1000)] + [answer(cut=0)] * 10
+    with pytest.raises(NoLocationWorked, match="broke off after 1000 bytes"):
+        get()
+    assert len(host.seen) == 5
+
+
+def test_what_has_no_mark_is_not_resumed(host, get):
+    """Nobody could say whether it is still the same."""
+    host.plan = [answer(cut=1000, ETag=None), answer()]
+    with pytest.raises(NoLocationWorked, match="broke off"):
+        get()
+
+
+REFUSED = {
+    "changes meanwhile": ([answer(cut=999), answer(tag='"2"')], "changed"),
+    "changes its size": (
+        [answer(cut=999), answer(data=DATA + b"x")],
+        "changed",
+    ),
+    "has another size": ([answer(data=b"less")], "size"),
+    "has other data": ([answer(data=DATA[::-1])], "digest"),
+    "answers 404": ([answer(status=404)], "answers 404"),
+    "answers 500": ([answer(status=500)], "answers 500"),
+    "sends a part that nobody asked for": (
+        [answer(Content_Range="bytes 5-9/10", Content_Length="5")],
+        "changed meanwhile",
+    ),
+    "explains nothing": ([answer(Content_Range=None)], "does not explain"),
+    "does not say the whole": (
+        [answer(Content_Range="bytes 0-5/*")],
+        "does not explain",
+    ),
+    "sends less than all": (
+        [answer(Content_Range="bytes 0-5/10", Content_Length="6")],
+        "another range",
+    ),
+    "says two sizes": ([answer(Content_Length="7")], "another size"),
+    "compresses": ([answer(Content_Encoding="gzip")], "something else"),
+    "redirects to nowhere": ([redirect(None)], "nowhere"),
+    "redirects to a file": ([redirect("file:///etc/passwd")], "no http"),
+    "redirects to a name": ([redirect("http://a:b@host/")], "user's name"),
+    "redirects for ever": ([redirect("/image")] * 9, "more than 5 times"),
+    "says nothing": ([lambda request: request.connection.close()], "broke"),
+    "is no web server": (
+        [lambda request: request.wfile.write(b"hello\r\n\r\n")],
+        "broke off",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_a_host_is_not_believed(host, get, fault):
+    """What it says is checked, and the reason is in the error."""
+    host.plan, reason = REFUSED[fault]
+    host.plan = list(host.plan)
+    with pytest.raises(NoLocationWorked, match=reason):
+        get(WANTED)
+
+
+def test_what_is_too_large_is_refused_before_it_comes(host, runtime, tmp_path):
+    """The host says how much there is; nothing of that is taken."""
+    told = []
+    with pytest.raises(NoLocationWorked, match="not up to 1000"):
+        Fetcher(context=SelectionContext(runtime=runtime)).fetch(
+            [LocationEntry(url=f"{host.url}/image")],
+            tmp_path / "image",
+            Wanted(max_size=1000),
+            progress=told.append,
+        )
+    assert not told
+
+
+def test_a_redirect_is_followed(host, get):
+    """Five of them at the most, each kind."""
+    host.plan = [
+        redirect(f"{host.url}/{status}?x=1", status)
+        for status in (301, 302, 303, 307, 308)
+    ]
+    assert get(WANTED) == DATA
+    assert host.seen[-1][0] == "/308?x=1"
+
+
+def test_a_host_without_ranges(host, get):
+    """All at once does as well, if the size is said."""
+    host.plan = [answer(status=200, Content_Range=None)]
+    assert get() == DATA
+
+
+def test_a_host_that_says_no_size(host, get):
+    """The end of the connection may be an accident; a digest tells."""
+    plain = answer(
+        status=200, Content_Range=None, Content_Length=None, cut=len(DATA)
+    )
+    host.plan = [plain]
+    with pytest.raises(NoLocationWorked, match="how much data"):
+        get()
+    host.plan = [plain]
+    assert get(WANTED) == DATA
+    host.plan = [plain]
+    endless = Wanted(digest=WANTED.digest, max_size=1000)
+    with pytest.raises(NoLocationWorked, match="up to 1000"):
+        get(endless)
+
+
+def test_an_empty_image(host, get):
+    """A range of nothing cannot be satisfied, and that is fine."""
+    host.plan = [
+        answer(
+            data=b"",
+            status=416,
+            Content_Range="bytes */0",
+            Content_Length="0",
+        )
+    ]
+    assert get() == b""
+
+
+def test_a_silent_host_is_not_waited_for(host, get):
+    """Longer than the time-out."""
+    release = threading.Event()
+    host.plan = [lambda request: release.wait(30)]
+    try:
+        with pytest.raises(NoLocationWorked, match="timed out"):
+            get(timeout=0.05)
+    finally:
+        release.set()
+
+
+def test_a_slow_host_is_not_waited_for(host, get, runtime):
+    """One that always gives a little ends at the limit for all of it."""
+
+    def drip(request):
+        runtime.now += 100
+        serve(request, cut=10)
+
+    host.plan = [drip] * 50
+    with pytest.raises(NoLocationWorked, match="more than 1000 seconds"):
+        get(time_limit=1000)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://user:hunter2@127.0.0.1/x",
+        "http:///x",
+        "http://127.0.0.1:99999/x",
+        "http://127.0.0.1:x/",
+        "http://[::1/x",
+        "http://hóst/x",
+    ],
+)
+def test_a_bad_url_is_refused(get, url):
+    """Without a question to anybody, and without its secrets."""
+    with pytest.raises(NoLocationWorked) as caught:
+        get(url=url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_package_comes_over_http(host, runtime, tmp_path):
+    """The disk is taken out while it comes, over a broken connection."""
+    host.data = good()
+    host.plan = [answer(cut=2000), answer(cut=3000)]
+    fetcher = Fetcher(context=SelectionContext(runtime=runtime))
+    result = fetcher.fetch(
+        [LocationEntry(url=f"{host.url}/a.ova")],
+        tmp_path / "disk",
+        Wanted(container="ova", size=len(host.data)),
+    )
+    assert result.method == "ova"
+    assert (tmp_path / "disk").read_bytes() == vmdk()
+
+
+def test_https_is_verified(host, get, tmp_path_factory):
+    """A host that nobody vouches for gets no request."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("certificate")
+    key, certificate = folder / "key", folder / "certificate"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"),
+            *("-keyout", str(key), "-out", str(certificate)),
+            *("-subj", "/CN=localhost", "-days", "2"),
+            *("-addext", "subjectAltName=IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    host.socket = context.wrap_socket(host.socket, server_side=True)
+    url = host.url.replace("http:", "https:")
+    with pytest.raises(NoLocationWorked, match="CERTIFICATE_VERIFY_FAILED"):
+        get(url=f"{url}/image")
+    assert not host.seen
+    trusting = ssl.create_default_context(cafile=certificate)
+    assert get(url=f"{url}/image", ssl_context=trusting) == DATA
+    # From there no redirect leads to http.
+    host.plan = [redirect("http://127.0.0.1/")]
+    with pytest.raises(NoLocationWorked, match="from https to http"):
+        get(url=f"{url}/image", ssl_context=trusting)
