@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from parallelops.errors import ParallelopsError
 
@@ -48,6 +48,8 @@ class Kind:
         application_id: in the header of the file: whose it is.
         version: in the header of the file: which form it has.
         schema: makes the statements that make its tables.
+        migrations: by version, what brings a file of it to the next one;
+            of statements only, with no semicolon but between them.
         error: makes the error to raise, of a message and of the code that
             SQLite gave, 0 if it gave none.
     """
@@ -57,6 +59,7 @@ class Kind:
     version: int
     schema: Callable[[], str]
     error: Callable[[str, int], ParallelopsError]
+    migrations: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     def connect(
         self, path: Path, busy_timeout: float, *, make: bool = True
@@ -106,8 +109,9 @@ class Kind:
                 )
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            # It can be written: better known now than later.
             with transaction(connection):
-                pass  # it can be written: better known now than later
+                self._migrate(connection)
             failed.pop_all()
         return connection
 
@@ -152,13 +156,21 @@ class Kind:
                 path,
                 "it is the database of another program; give another path",
             )
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != self.version:
+        version = _version(connection)
+        if version != self.version and version not in self.migrations:
             raise self._refuse(
                 path,
                 f"it has schema {version} and this parallelops knows "
                 f"{self.version}; use the version that wrote it",
             )
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        """Bring it to the newest form, in the caller's transaction."""
+        while (version := _version(connection)) in self.migrations:
+            # Not with executescript(), which would commit first.
+            for statement in self.migrations[version].split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
 
     def _make(self, path: Path) -> None:
         """Make an empty one; there is all of it at ``path``, or nothing.
@@ -207,6 +219,11 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
 
 
 def _open(path: Path, busy_timeout: float) -> sqlite3.Connection:

@@ -15,7 +15,8 @@ STEPS = 10
 
 
 class Progress(Protocol):
-    """What jobs report: cumulative, and frozen."""
+    """What jobs report: cumulative, and frozen. Some have, as well,
+    ``seconds_left``, a number or None."""
 
     @property
     def done(self) -> int: ...
@@ -57,6 +58,9 @@ def _lines(unit: str, stream: TextIO) -> Callable[[Progress], None]:
         steps = STEPS * progress.done // max(progress.total, 1)
         if steps > shown_steps[0]:
             shown_steps[0] = steps
-            print(f"{progress.done}/{progress.total} {unit}", file=stream)
+            left = getattr(progress, "seconds_left", None)
+            more = "" if left is None else f", about {left:.0f} s left"
+            said = f"{progress.done}/{progress.total} {unit}{more}"
+            print(said, file=stream)
 
     return update

@@ -5,20 +5,23 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops import plugins
 from parallelops.cli.arguments import count, seconds
 from parallelops.cli.progress import shown
-from parallelops.errors import ParallelopsError
-from parallelops.observe import ChromeTrace
+from parallelops.cli.stopping import StopSignal
+from parallelops.errors import ParallelopsError, ShutdownTimeout
+from parallelops.observe import AuditLog, ChromeTrace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from parallelops.events import Observer
     from parallelops.executor import Executor
-    from parallelops.images import ScrubReport
+    from parallelops.images import Scrubber, ScrubReport, StorePolicy
 
 __all__ = ["add_to", "run"]
 
@@ -29,6 +32,8 @@ _OPTIONS = {
     "pool_size": "scrub_pool_size",
     "scrub_time": "scrub_time",
     "delete_timeout": "scrub_delete_timeout",
+    "interval": "scrub_interval",
+    "drain": "scrub_drain",
 }
 
 
@@ -39,7 +44,9 @@ def add_to(commands: Any) -> None:
         help="delete the data of deleted images",
         description="Delete the data of the images that a catalogue lists "
         "as pending_delete, and mark them deleted. The exit status is 1 "
-        "when something is left, and the report says what and why.",
+        "when something is left, and the report says what and why. SIGTERM "
+        "and SIGINT let it finish what it has begun; then the status is 128 "
+        "and the number of the signal, if something is left.",
     )
     parser.add_argument(
         "--config-file",
@@ -91,6 +98,30 @@ def add_to(commands: Any) -> None:
         "--json", action="store_true", help="print the report as JSON"
     )
     parser.add_argument(
+        "--daemon",
+        action="store_true",
+        help="scrub again and again until told to stop; with --json each "
+        "report is one line",
+    )
+    parser.add_argument(
+        "--interval",
+        type=seconds,
+        metavar="SECONDS",
+        help="from one wake-up of the daemon to the next",
+    )
+    parser.add_argument(
+        "--drain",
+        type=seconds,
+        metavar="SECONDS",
+        help="how long to wait for what is under way, when told to stop",
+    )
+    parser.add_argument(
+        "--audit",
+        type=Path,
+        metavar="FILE",
+        help="add a line of JSON to this file for each thing that happens",
+    )
+    parser.add_argument(
         "--trace",
         type=Path,
         metavar="FILE",
@@ -101,7 +132,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Scrub once; 1 when something is left."""
+    """Scrub; 1 when something is left."""
     if arguments.executor is not None:
         # Before anything is imported that it must patch.
         plugins.prepare_process(arguments.executor)
@@ -126,44 +157,96 @@ def run(arguments: argparse.Namespace) -> int:
         raise ParallelopsError(
             f"there is no catalogue {options.scrub_catalog}"
         )
+    if arguments.daemon and (arguments.dry_run or arguments.limit):
+        raise ParallelopsError(
+            "--daemon goes neither with --dry-run nor with --limit"
+        )
     with contextlib.ExitStack() as stack:
-        choices: dict[str, Any] = {}
+        # What still hangs when all is said and done is not waited for.
+        choices: dict[str, Any] = {"name": "scrub", "exit_timeout": 0}
+        observers: list[Observer] = []
+        if arguments.audit is not None:
+            observers.append(stack.enter_context(AuditLog(arguments.audit)))
         if arguments.trace is not None:
             trace = stack.enter_context(ChromeTrace(arguments.trace))
-            choices = {"name": "scrub", "observers": [trace]}
-        executor = stack.enter_context(
-            config.scrub_executor_from(conf, **choices)
+            choices |= {"observers": [trace]}
+        executor = config.scrub_executor_from(conf, **choices)
+        stack.callback(_leave, executor)
+        stop = stack.enter_context(StopSignal(executor.runtime))
+        named = [name or "" for name in stores]
+        policies = config.scrub_policies_from(conf, named, executor.runtime)
+        scrubber = stack.enter_context(
+            _scrubber(executor, options, stores, policies, observers)
         )
-        report = _scrub(executor, options, stores, arguments)
-    if arguments.json:
-        print(json.dumps(report.as_dict(), indent=2))
-    else:
-        print(*report.summary(), sep="\n")
+        if arguments.daemon:
+            reports: list[ScrubReport] = []
+
+            def show(report: ScrubReport) -> None:
+                reports[:] = [report]
+                _print(report, as_json=arguments.json, indent=None)
+
+            scrubber.run_forever(
+                stop,
+                interval=options.scrub_interval,
+                drain=options.scrub_drain,
+                report=show,
+            )
+            left = [x.outcome for x in reports[0].failures] if reports else []
+            return int(any(outcome != "skipped" for outcome in left))
+        report = scrubber.run_once(
+            arguments.limit,
+            dry_run=arguments.dry_run,
+            stop=stop,
+            drain=options.scrub_drain,
+        )
+    _print(report, as_json=arguments.json, indent=2)
+    if report.stopped:
+        return 128 + stop.number
     return 0 if report.ok else 1
 
 
-def _scrub(
+def _print(report: ScrubReport, *, as_json: bool, indent: int | None) -> None:
+    lines = report.summary()
+    if as_json:
+        lines = [json.dumps(report.as_dict(), indent=indent)]
+    print(*lines, sep="\n", flush=True)
+
+
+@contextlib.contextmanager
+def _scrubber(
     executor: Executor,
     options: Any,
     folders: Mapping[str | None, str],
-    arguments: argparse.Namespace,
-) -> ScrubReport:
+    policies: Mapping[str, StorePolicy],
+    observers: list[Observer],
+) -> Iterator[Scrubber]:
     from parallelops.images import FileStore, Scrubber, SQLiteCatalog
 
     stores: Any = {name: FileStore(folders[name]) for name in folders}
+    single = stores.get(None)
     with (
         SQLiteCatalog(options.scrub_catalog) as catalog,
         shown("image") as progress,
     ):
-        scrubber = Scrubber(
+        yield Scrubber(
             executor,
             catalog=catalog,
-            store=stores.get(None) or stores,
+            store=single or stores,
+            policy=policies[""] if single else policies,
             grace=options.scrub_time,
             delete_timeout=options.scrub_delete_timeout,
+            lease=options.scrub_lease,
             progress=progress,
+            observers=observers,
         )
-        return scrubber.run_once(arguments.limit, dry_run=arguments.dry_run)
+
+
+def _leave(executor: Executor) -> None:
+    """Shut it down; what hangs ends with the process."""
+    try:
+        executor.shutdown(cancel_futures=True, timeout=1.0)
+    except ShutdownTimeout as error:
+        print(f"parallelops: {error}", file=sys.stderr)
 
 
 def _store(text: str) -> tuple[str | None, str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
-from parallelops.config import containers
+from parallelops.config import containers, scrub
 from parallelops.config.options import BACKEND, GROUP
 from parallelops.config.options import OPTIONS as _OPTIONS
 from parallelops.errors import ConfigError, MissingDependency, PluginError
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Fetcher,
         Handler,
         SelectionContext,
+        StorePolicy,
     )
     from parallelops.runtime import Runtime
 
@@ -56,6 +57,7 @@ __all__ = [
     "read",
     "register_opts",
     "scrub_executor_from",
+    "scrub_policies_from",
     "selection_context_from",
     "validate",
 ]
@@ -158,6 +160,22 @@ def scrub_executor_from(conf: cfg.ConfigOpts, **options: Any) -> Executor:
     name = "serial" if size == 1 else values["executor"]
     options |= _chosen(values) | {"max_workers": size}
     return load_executor(name, **options)
+
+
+def scrub_policies_from(
+    conf: cfg.ConfigOpts, stores: Iterable[str], runtime: Runtime
+) -> dict[str, StorePolicy]:
+    """How a scrubber is to treat its stores; each has limits of its own.
+
+    Args:
+        conf: the configuration of the service, read already.
+        stores: their names.
+        runtime: that of the executor which scrubs.
+
+    Raises:
+        ConfigError: an option cannot work, or names no such store.
+    """
+    return scrub.policies(_checked(conf), stores, runtime)
 
 
 def container_operations_from(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
-from parallelops.config.options import GROUP, _count
+from parallelops.config.kinds import GROUP, count
 from parallelops.errors import ConfigError
 from parallelops.plugins import load_executor
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["CONTAINERS", "running"]
 
 CONTAINERS = [
-    _count(
+    count(
         "executor_threadpool_size",
         least=1,
         default=64,
@@ -54,7 +54,7 @@ Possible values:
 * A path. Its directory must be there, and writable.
 """,
     ),
-    _count(
+    count(
         "container_max_pending",
         least=1,
         default=10_000,
@@ -71,7 +71,7 @@ Related options:
 * ``container_on_full``
 """,
     ),
-    _count(
+    count(
         "container_max_pending_each",
         least=1,
         default=100,

@@ -2,70 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from oslo_config import cfg
 
-from oslo_config import cfg, types
+from parallelops.config.kinds import GROUP, Folder, count, seconds
+from parallelops.config.scrub import SCRUB
 
 __all__ = ["BACKEND", "GROUP", "OPTIONS"]
-
-_WORDS = {int: "a whole number", float: "a number of seconds"}
-
-
-class _Number(types.Number):
-    """A finite number from a minimum on.
-
-    That of oslo.config lets NaN and infinity pass, and an empty value.
-    """
-
-    def __call__(self, value: object) -> int | float:
-        least = self.min or 0
-        try:
-            number = self.num_type(str(value))
-        except ValueError:
-            number = math.nan
-        if not least <= number < math.inf:
-            raise ValueError(
-                f"{value!r} is not {_WORDS[self.num_type]}; "
-                f"it must be {least} or more"
-            )
-        return number
-
-
-class _Folders(types.Dict):
-    """Names and folders; says what is wrong with a value, and with which."""
-
-    def __call__(self, value: object) -> dict[str, str]:
-        try:
-            folders: dict[str, str] = super().__call__(value)
-        except ValueError as error:
-            raise ValueError(
-                f"{value!r} is not name:folder, with commas in between"
-            ) from error
-        return folders
-
-
-class _Folder(types.String):
-    """The path of a folder, the same wherever a process was started."""
-
-    def __call__(self, value: object) -> str:
-        folder: str = super().__call__(value)
-        if not folder.startswith("/"):
-            raise ValueError(f"{value!r} is not a path from the root on")
-        return folder
-
-
-def _count(name: str, least: int, **others: Any) -> cfg.Opt:
-    kind = _Number(int, "integer value", min=least)
-    return cfg.Opt(name, type=kind, **others)
-
-
-def _seconds(name: str, least: int = 0, **others: Any) -> cfg.Opt:
-    kind = _Number(float, "floating point value", min=least)
-    return cfg.Opt(name, type=kind, **others)
-
-
-GROUP = "parallelops"
 
 # Lines of help are no longer than 68, so that the sample keeps them.
 _EXECUTOR = cfg.StrOpt(
@@ -92,7 +34,7 @@ Related options:
 
 # None leaves each of these to the backend: another one may not take them.
 BACKEND = [
-    _count(
+    count(
         "max_workers",
         least=1,
         help="""
@@ -112,7 +54,7 @@ Related options:
 * ``scrub_pool_size`` takes its place when images are scrubbed.
 """,
     ),
-    _count(
+    count(
         "max_queue",
         least=0,
         sample_default="1000",
@@ -149,7 +91,7 @@ Related options:
 * ``max_queue``
 """,
     ),
-    _seconds(
+    seconds(
         "idle_timeout",
         sample_default="60",
         help="""
@@ -162,7 +104,7 @@ Possible values:
 * A number of seconds, 0 or more.
 """,
     ),
-    _seconds(
+    seconds(
         "exit_timeout",
         sample_default="60",
         help="""
@@ -173,91 +115,6 @@ Those that still run then are named in the log, and end with it.
 Possible values:
 
 * A number of seconds, 0 or more.
-""",
-    ),
-]
-
-_SCRUB = [
-    cfg.StrOpt(
-        "scrub_catalog",
-        regex=".+",
-        help="""
-The catalogue of images that the command parallelops scrub works on.
-
-Possible values:
-
-* The path of an SQLite file.
-""",
-    ),
-    cfg.Opt(
-        "scrub_stores",
-        type=_Folders(),
-        default={},
-        sample_default="fast:/srv/fast,slow:/srv/slow",
-        help="""
-The stores that the command parallelops scrub deletes from.
-
-Possible values:
-
-* Names and folders, as ``name:folder`` with commas in between. The
-  names are those that the catalogue has for its locations.
-""",
-    ),
-    _count(
-        "scrub_pool_size",
-        least=1,
-        default=1,
-        help="""
-How many images are scrubbed at the same time.
-
-This one option chooses between a serial and a parallel scrub, and
-sets the degree. Whatever it is, the locations of one image are
-deleted one after the other.
-
-WARNING: Many stores limit the rate of requests, and count those of
-all their clients together. The more images are scrubbed at the same
-time, the more requests a second a store gets. One that is pushed
-past its limit refuses or delays deletes, and the uploads and
-downloads of users as well. Learn the limits of each store, start
-low, and raise this step by step.
-
-Possible values:
-
-* 1: images are scrubbed one after the other, without more threads.
-* A whole number above 1: that many images at the same time.
-
-Related options:
-
-* ``executor`` says what scrubs in parallel. It must not be
-  ``serial`` when this is above 1.
-""",
-    ),
-    _seconds(
-        "scrub_time",
-        default=0,
-        help="""
-Seconds for which a deleted image waits in ``pending_delete``.
-
-For so long it can be restored; after that its data is deleted.
-
-Possible values:
-
-* A number of seconds, 0 or more. With 0 the next scrub takes it.
-""",
-    ),
-    _seconds(
-        "scrub_delete_timeout",
-        least=1,
-        default=300,
-        help="""
-Seconds after which the delete of one location counts as hung.
-
-The scrubber reports it as failed and no longer waits for it. Set it
-well above what the slowest store takes for its largest image.
-
-Possible values:
-
-* A number of seconds, 1 or more.
 """,
     ),
 ]
@@ -354,7 +211,7 @@ Related options:
     ),
     cfg.ListOpt(
         "image_folders",
-        item_type=_Folder(),
+        item_type=Folder(),
         default=[],
         sample_default=["/srv/images"],
         help="""
@@ -371,4 +228,4 @@ Possible values:
     ),
 ]
 
-OPTIONS = [_EXECUTOR, *BACKEND, *_SCRUB, *_LOCATIONS]
+OPTIONS = [_EXECUTOR, *BACKEND, *SCRUB, *_LOCATIONS]

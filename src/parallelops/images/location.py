@@ -73,6 +73,8 @@ class Location:
         status: what is known of the data.
         deleted_at: when it went to ``pending_delete``, in seconds since the
             epoch; None if it never did.
+        parkings: how many times it was parked, since its store would not
+            delete it.
         metrics: what an operator says of it, for those who read from it.
     """
 
@@ -82,6 +84,7 @@ class Location:
     store: str | None = None
     status: LocationStatus = LocationStatus.ACTIVE
     deleted_at: float | None = None
+    parkings: int = 0
     metrics: StaticMetrics = dataclasses.field(default_factory=StaticMetrics)
 
     def __repr__(self) -> str:
