@@ -24,9 +24,7 @@ from parallelops.errors import CoordinatorLost, MissingDependency
 
 pytest.importorskip("tooz")
 # Libraries of its drivers look whether it is there.
-pytestmark = pytest.mark.filterwarnings(
-    r"ignore:\s*Eventlet is deprecated"
-)
+pytestmark = pytest.mark.filterwarnings(r"ignore:\s*Eventlet is deprecated")
 
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -216,7 +214,7 @@ def check(conductors):
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("url", "names"),
-    [("file", "ab"), ("file", "abc"), ("redis", "ab"), ("redis", "abc")],
+    [("file", "ab"), ("file", "abc"), ("redis", "abc")],
     indirect=["url"],
 )
 def test_the_others_take_over_from_one_that_is_killed(conductors, names):
@@ -272,8 +270,9 @@ def test_a_coordinator_that_forgets_is_told_again(redis):
 @pytest.mark.parametrize(
     "url", ["nobody://:secret@host", "redis://:secret@127.0.0.1:1"]
 )
-def test_a_coordinator_that_is_not_there_is_named(url):
+def test_a_coordinator_that_is_not_there_is_named(url, monkeypatch):
     """Without what is secret in its address."""
+    monkeypatch.setattr("redis.retry.sleep", lambda seconds: None)
     with pytest.raises(CoordinatorLost) as caught:
         ToozMembership(url, "a").beat()
     assert "secret" not in str(caught.value) + caught.value.url

@@ -88,7 +88,10 @@ class ToozMembership:
 
     def _beat(self) -> frozenset[str]:
         if self._coordinator is None:
-            coordinator = self._api.get_coordinator(self._url, self._name)
+            # We wait for each answer, so it needs no threads of its own.
+            coordinator = self._api.get_coordinator(
+                self._url, self._name, executor="sync"
+            )
             coordinator.start()
             self._coordinator = coordinator
             self._join()
@@ -107,12 +110,15 @@ class ToozMembership:
             return frozenset()
 
     def _join(self) -> None:
+        coordinator, group = self._coordinator, self._group
+        with contextlib.suppress(self._api.GroupAlreadyExist):
+            coordinator.create_group(group).get()
         try:
-            self._coordinator.join_group_create(self._group)
+            coordinator.join_group(group).get()
         except self._api.MemberAlreadyExist:
             # It is we, before we were killed or lost.
-            self._coordinator.leave_group(self._group).get()
-            self._coordinator.join_group_create(self._group)
+            coordinator.leave_group(group).get()
+            coordinator.join_group(group).get()
 
     def _leave(self) -> None:
         try:
