@@ -23,9 +23,6 @@ from parallelops.containers.coordination import ToozMembership
 from parallelops.errors import CoordinatorLost, MissingDependency
 
 pytest.importorskip("tooz")
-# Libraries of its drivers look whether it is there.
-pytestmark = pytest.mark.filterwarnings(r"ignore:\s*Eventlet is deprecated")
-
 
 ROOT = pathlib.Path(__file__).parents[2]
 CONTAINERS = 12

@@ -8,6 +8,7 @@ without a coordinator, so :class:`~parallelops.containers.Affinity` says.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from parallelops.errors import CoordinatorLost, MissingDependency
@@ -41,7 +42,10 @@ class ToozMembership:
         self, url: str, name: str, *, group: str = "parallelops"
     ) -> None:
         try:
-            from tooz import coordination
+            with warnings.catch_warnings():
+                # It imports eventlet if that is there, and nobody asked.
+                warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
+                from tooz import coordination
         except ImportError as error:
             raise MissingDependency(
                 "membership by a coordinator", "tooz", "coordination"
