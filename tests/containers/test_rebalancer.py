@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import pytest
 from tests.containers.group import Group
@@ -20,6 +21,7 @@ from parallelops.containers import (
 from parallelops.testing import FakeClock, ManualExecutor, MemoryJournal
 
 PARTITIONS = 8
+LONG = 30.0
 CONTAINERS = [f"c{number}" for number in range(40)]
 
 
@@ -224,3 +226,68 @@ def test_it_starts_once(world):
     rebalancer.close()
     with pytest.raises(InvalidOperation):
         rebalancer.start()
+
+
+def test_what_still_runs_keeps_only_its_own_scope_back(threads):
+    """The others change hands; it does when the operation has ended."""
+    journal = MemoryJournal(threads.runtime)
+    running, shut = threading.Event(), threading.Event()
+    one, both = (Affinity(n, partitions=PARTITIONS) for n in ("a", "ab"))
+    theirs = both.scopes_of("b")
+    container = next(c for c in CONTAINERS if one.scope_of(c) in theirs)
+
+    def do(call):
+        running.set()
+        assert shut.wait(LONG)
+
+    old, new = (
+        ContainerOperations(
+            threads,
+            handlers={"do": do},
+            journal=journal,
+            owner=name,
+            scope_of=one.scope_of,
+            lease_seconds=LONG,
+        )
+        for name in "ab"
+    )
+    one.follow(old, "a")
+    operation = old.submit(container, "do")
+    assert running.wait(LONG)
+    mine = {one.scope_of(container)}
+    for _ in range(2):
+        both.follow(old, "a", timeout=0)
+        both.follow(new, "b", timeout=0)
+        assert old.owned == set(both.scopes_of("a"))
+        assert old.leased - old.owned == mine
+        assert new.owned == set(theirs) - mine
+    old.renew()
+    # It was to go, and is to stay after all: not while something runs.
+    one.follow(old, "a", timeout=0)
+    assert not old.owned & mine
+    shut.set()
+    assert operation.future.exception(LONG) is None
+    both.follow(old, "a", timeout=LONG)
+    both.follow(new, "b", timeout=LONG)
+    assert new.owned == set(theirs)
+    assert old.leased == old.owned
+    new.shutdown()
+    old.shutdown()
+
+
+def test_a_lease_that_is_lost_keeps_no_other_from_being_renewed(world):
+    """It alone is lost, and who renews is told so."""
+    _, operations, _, _ = world.begin("a")
+    world.look("a")
+    scopes = sorted(operations.owned)
+    lost = world.journal.take(scopes[0], "a", world.clock.time(), None)
+    world.clock.advance(5)
+    with pytest.raises(Fenced):
+        operations.renew()
+    assert operations.owned == set(scopes[1:])
+    until = {
+        lease.until
+        for lease in world.journal.leases()
+        if lease.scope != lost.scope
+    }
+    assert until == {world.clock.time() + 10}
