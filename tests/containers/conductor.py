@@ -12,6 +12,7 @@ import os
 import pathlib
 import sys
 import threading
+import time
 
 from parallelops import load_executor
 from parallelops.containers import (
@@ -27,6 +28,7 @@ from parallelops.containers import (
 from parallelops.containers.coordination import ToozMembership
 
 LEASE = 1.0
+WORK = 0.03  # seconds, so that who is killed is at something
 ACTIONS = ("once", "again", "ask")
 
 
@@ -68,6 +70,7 @@ def main(name, url, path, logged, partitions):
 
     def act(call):
         log("effect", call.operation, name)
+        time.sleep(WORK)
 
     def ask(call):
         done = any(w[:2] == ["effect", call.operation] for w in log.lines())

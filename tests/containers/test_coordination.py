@@ -227,6 +227,25 @@ def test_the_others_take_over_from_one_that_is_killed(conductors, names):
     check(conductors)
 
 
+@pytest.mark.once
+def test_conductors_outlive_their_coordinator(tmp_path, redis):
+    """They stop when their leases run out, and go on when it is back."""
+    conductors = Conductors(tmp_path, redis.url)
+    try:
+        conductors.begin("a", "b")
+        assert until(lambda: set(conductors.owners()) == {"a", "b"})
+        redis.stop()
+        assert until(lambda: not conductors.owners())
+        redis.start()
+        assert until(lambda: set(conductors.owners()) == {"a", "b"})
+        assert until(conductors.done)
+        conductors.end()
+    finally:
+        for name in list(conductors.running):
+            conductors.kill(name)
+    check(conductors)
+
+
 @pytest.mark.parametrize("url", ["file", "redis"], indirect=True)
 def test_a_group_knows_its_members(url):
     """From the first beat on, until they leave or are not heard of."""
