@@ -75,6 +75,7 @@ HOMES = {
     "prometheus_client": "parallelops.observe.metrics",
     "pytest": "parallelops.testing.plugin",
     "stevedore": "parallelops.plugins",
+    "tooz": "parallelops.containers.coordination",
     "tqdm": "parallelops.cli.*",
 }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from parallelops.errors.containers import (
     ContainerQuarantined,
+    CoordinatorLost,
     DuplicateOperation,
     Fenced,
     InvalidOperation,
@@ -74,6 +75,7 @@ __all__ = [
     "CatalogError",
     "ConfigError",
     "ContainerQuarantined",
+    "CoordinatorLost",
     "DataMismatch",
     "DeadlockError",
     "DestinationError",
