@@ -22,6 +22,7 @@ from parallelops.errors.containers import (
     OperationFailed,
     OperationUnknown,
 )
+from parallelops.errors.download import SwarmError, TorrentRefused
 from parallelops.errors.executors import (
     DeadlockError,
     ExecutorBroken,
@@ -115,7 +116,9 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "Superseded",
+    "SwarmError",
     "TaskLost",
+    "TorrentRefused",
     "TransferError",
     "WorkerStartError",
 ]
