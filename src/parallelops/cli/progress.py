@@ -15,8 +15,7 @@ STEPS = 10
 
 
 class Progress(Protocol):
-    """What jobs report: cumulative, and frozen. Some have, as well,
-    ``seconds_left``, a number or None."""
+    """What jobs report: cumulative, and frozen."""
 
     @property
     def done(self) -> int: ...
@@ -58,6 +57,7 @@ def _lines(unit: str, stream: TextIO) -> Callable[[Progress], None]:
         steps = STEPS * progress.done // max(progress.total, 1)
         if steps > shown_steps[0]:
             shown_steps[0] = steps
+            # Some jobs know it.
             left = getattr(progress, "seconds_left", None)
             more = "" if left is None else f", about {left:.0f} s left"
             said = f"{progress.done}/{progress.total} {unit}{more}"
