@@ -66,6 +66,8 @@ HOMES = {
     "cloudpickle": "parallelops.backends.dask",
     "distributed": "parallelops.backends.dask",
     "eventlet": "parallelops.backends.greenthread*",
+    "glance": "parallelops.integrations.glance*",
+    "glance_store": "parallelops.integrations.glance*",
     "greenlet": "parallelops.backends.greenthread*",
     "hypothesis": "parallelops.testing.strategies",
     "libtorrent": "parallelops.download.swarm",
@@ -73,6 +75,7 @@ HOMES = {
     "oslo_config": "parallelops.config*",
     "prometheus_client": "parallelops.observe.metrics",
     "pytest": "parallelops.testing.plugin",
+    "sqlalchemy": "parallelops.integrations.glance*",
     "stevedore": "parallelops.plugins",
     "tqdm": "parallelops.cli.*",
 }
