@@ -12,7 +12,7 @@ from parallelops.errors import CatalogError
 from parallelops.redact import redact_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from parallelops.runtime import Runtime
 
@@ -59,6 +59,33 @@ class Database:
         """Close the connections; a second time does nothing."""
         self.engine.dispose()
 
+    def connect_apart(self) -> Any:
+        """A connection outside of transactions; the caller closes it.
+
+        Raises:
+            CatalogError: there is none.
+        """
+        try:
+            return self.engine.connect().execution_options(
+                isolation_level="AUTOCOMMIT"
+            )
+        except exc.SQLAlchemyError as error:
+            raise self._error("connect", error) from error
+
+    def ask(
+        self, connection: Any, text: str, values: Mapping[str, object]
+    ) -> list[Any]:
+        """The one row that a statement gives on such a connection, if any.
+
+        Raises:
+            CatalogError: it fails, or the connection is lost.
+        """
+        try:
+            result = connection.execute(sqlalchemy.text(text), values)
+            return list(result.one()) if result.returns_rows else []
+        except exc.SQLAlchemyError as error:
+            raise self._error("lock", error) from error
+
     def read(self, work: Callable[[Any], Any]) -> Any:
         """What ``work`` makes of a connection; it only reads.
 
@@ -89,17 +116,19 @@ class Database:
             except exc.DBAPIError as error:
                 tries += 1
                 if tries == _TRIES or not _is_worth_another(error):
-                    raise CatalogError(
-                        f"{self.name}: cannot {doing}: "
-                        f"{redact_text(str(error.orig))}"
-                    ) from error
+                    raise self._error(doing, error) from error
             except exc.SQLAlchemyError as error:
-                raise CatalogError(
-                    f"{self.name}: cannot {doing}: {redact_text(str(error))}"
-                ) from error
+                raise self._error(doing, error) from error
             self._runtime.sleep(
                 self._runtime.random.uniform(0, _BACKOFF * 2**tries)
             )
+
+    def _error(self, doing: str, error: Exception) -> CatalogError:
+        # The whole text has the statement and its values.
+        cause = getattr(error, "orig", None) or error
+        return CatalogError(
+            f"{self.name}: cannot {doing}: {redact_text(str(cause))}"
+        )
 
     @contextlib.contextmanager
     def _begun(self, *, write: bool) -> Iterator[Any]:
@@ -112,8 +141,9 @@ class Database:
 def _arguments(url: Any, lock_timeout: float) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": lock_timeout}}
-    # One thread works with it; what a server forgets is opened anew.
-    return {"pool_size": 1, "pool_recycle": 3600}
+    # One for the thread that works with it, one for its locks. What a server
+    # forgets is opened anew.
+    return {"pool_size": 2, "pool_recycle": 3600}
 
 
 def _leave_begin_to_us(connection: Any, _: object) -> None:
