@@ -11,11 +11,12 @@ import signal
 import subprocess
 import sys
 import uuid
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy
 from glance import context
-from glance.db.sqlalchemy import api
+from glance.db.sqlalchemy import api, models
 from oslo_config import cfg
 from oslo_db.options import database_opts
 
@@ -30,6 +31,8 @@ from parallelops.integrations.glance import (
 
 ADMIN = context.get_admin_context(show_deleted=True)
 BIN = Path(sys.executable).parent
+
+NOW = datetime(2026, 1, 1)  # noqa: DTZ001 - Glance's times have no zone
 
 ONE_STORE = """
 [glance_store]
@@ -162,6 +165,47 @@ class World:
         for image_id in ids:
             self.delete(image_id)
         return ids
+
+    def many_deleted(self, images, locations=(2, 2, 2, 2, 2, 2, 2, 1)):
+        """The same in one go, as the rows are after it.
+
+        An image has as many locations as ``locations`` says in turn.
+        """
+        when = {"created_at": NOW, "deleted_at": NOW, "deleted": True}
+        rows, places = [], []
+        for number in range(images):
+            image_id = str(uuid.UUID(int=number))
+            rows.append(
+                {
+                    "id": image_id,
+                    "status": "pending_delete",
+                    "size": 4,
+                    "min_disk": 0,
+                    "min_ram": 0,
+                    "visibility": "private",
+                    "protected": False,
+                    "os_hidden": False,
+                    **when,
+                }
+            )
+            for n in range(locations[number % len(locations)]):
+                path = self.root / f"{image_id}.{n}"
+                path.write_text("data")
+                places.append(
+                    {
+                        "image_id": image_id,
+                        "value": path.as_uri(),
+                        "meta_data": {},
+                        "status": "pending_delete",
+                        **when,
+                    }
+                )
+        with self.engine.begin() as connection:
+            connection.execute(models.Image.__table__.insert(), rows)
+            connection.execute(
+                models.ImageLocation.__table__.insert(), places
+            )
+        return [row["id"] for row in rows]
 
     def glance_restore(self, image_id):
         """What ``glance-scrubber --restore`` does."""
