@@ -53,6 +53,7 @@ def ours(config: str, delay: float) -> float:
     from parallelops.config import glance as options
     from parallelops.images import FileStore, Scrubber
     from parallelops.integrations.glance import (
+        BATCH_SIZE,
         GlanceCatalog,
         GlanceStores,
         reader,
@@ -69,7 +70,10 @@ def ours(config: str, delay: float) -> float:
     ):
         began = time.perf_counter()
         report = Scrubber(
-            executor, catalog=catalog, store=stores.by_name
+            executor,
+            catalog=catalog,
+            store=stores.by_name,
+            batch_size=BATCH_SIZE,
         ).run_once()
         took = time.perf_counter() - began
     assert report.ok, report.summary()

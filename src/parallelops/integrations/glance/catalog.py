@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from parallelops.integrations.glance.urls import ReadURL
     from parallelops.runtime import Runtime
 
-__all__ = ["GlanceCatalog"]
+__all__ = ["BATCH_SIZE", "GlanceCatalog"]
 
 _log = logging.getLogger(__name__)
+
+BATCH_SIZE = 400
+"""Locations to record together. A transaction costs Glance's database more
+than a row, and half a second bounds a batch of slow deletes anyway."""
 
 # Finding what is due means to look at every deleted image. So it is done
 # for many pages at once, of which only the ids are kept.
