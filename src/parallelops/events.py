@@ -15,11 +15,18 @@ from collections.abc import Callable
 from typing import Literal
 
 __all__ = [
+    "DeleteTried",
     "Event",
     "ExecutorEvent",
+    "LocationRecorded",
     "Observer",
     "Outcome",
     "Saturated",
+    "ScrubEnded",
+    "ScrubEvent",
+    "ScrubStarted",
+    "StoreClosed",
+    "StoreThrottled",
     "TaskFinished",
     "TaskStarted",
     "TaskSubmitted",
@@ -94,6 +101,78 @@ class WorkerStopped(ExecutorEvent):
     """A worker ended: it was idle, surplus, or the executor shut down."""
 
     worker: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubEvent(Event):
+    """Something happened to a scrubber on the executor called
+    ``executor``. ``wall`` is seconds since the epoch."""
+
+    executor: str
+    wall: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubStarted(ScrubEvent):
+    """A run began. ``images`` are due, the first of them for ``oldest_age``
+    seconds, None if there is none, and ``parked`` locations are parked."""
+
+    images: int
+    oldest_age: float | None
+    parked: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteTried(ScrubEvent):
+    """A store answered a delete after ``seconds``; ``kind`` is what that
+    means, as in :class:`parallelops.images.Kind`."""
+
+    store: str | None
+    kind: str
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StoreThrottled(ScrubEvent):
+    """A store asked for fewer calls, and to wait ``retry_after`` seconds;
+    None if it did not say."""
+
+    store: str | None
+    retry_after: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StoreClosed(ScrubEvent):
+    """A store is left alone for the rest of the run."""
+
+    store: str | None
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LocationRecorded(ScrubEvent):
+    """What became of a location is recorded. ``url`` is without secrets;
+    the others are as in :class:`parallelops.images.LocationResult`."""
+
+    image: str
+    location: int
+    url: str
+    store: str | None
+    outcome: str
+    reason: str
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubEnded(ScrubEvent):
+    """A run ended after ``seconds``. ``locations`` have a result, of which
+    ``failures`` are not as they should be; ``error`` is what ended it, in
+    words, or empty."""
+
+    locations: int
+    failures: int
+    seconds: float
+    error: str
 
 
 Observer = Callable[[Event], object]

@@ -251,7 +251,7 @@ def test_failures_are_in_the_status_and_the_report(images):
     (images.store / "c").mkdir()
     run = images.scrub()
     assert run.returncode == 1
-    assert re.search(r"image c, location \d+ .*: failed: ", run.stdout)
+    assert re.search(r"image c, location \d+ .*: unsupported: ", run.stdout)
     assert images.files() == ["c", "kept"]
     assert images.counts()[LocationStatus.PENDING_DELETE] == 1
 

@@ -87,7 +87,7 @@ def test_active_images_are_never_due(catalog):
     add(catalog, "a", 3)
     catalog.add_image("no data yet")
     assert due(catalog) == []
-    assert catalog.count_due(1e9) == 0
+    assert catalog.backlog(1e9).images == 0
 
 
 def test_a_deleted_image_is_due_after_its_time(catalog):
@@ -195,7 +195,7 @@ def test_what_a_crash_left_over_is_finished(catalog, path, locations):
     assert due(catalog, before=4.0) == []
     (image,) = due(catalog)
     assert image == DueImage("a", 5.0, ())
-    assert catalog.count_due(1e9) == 1
+    assert catalog.backlog(1e9).images == 1
     settled = catalog.settle([image])
     assert (settled.locations, settled.images) == (frozenset(), {"a"})
     assert dict(catalog.images()) == {"a": "deleted"}
@@ -342,8 +342,8 @@ def test_another_programs_database_is_refused(path):
 def test_a_newer_schema_is_refused(path):
     """An old scrubber does not misread what a new one wrote."""
     SQLiteCatalog(path).close()
-    execute(path, "PRAGMA user_version = 2")
-    assert "schema 2" in refusal(path)
+    execute(path, "PRAGMA user_version = 3")
+    assert "schema 3" in refusal(path)
 
 
 def test_a_truncated_catalogue_is_refused(path):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from parallelops import load_executor
+from parallelops.errors import RestoreRefused
 from parallelops.images import Outcome, Scrubber
 
 CHILD = Path(__file__).with_name("scrub_and_die.py")
@@ -24,12 +26,12 @@ def fill(place):
     place.catalog.close()
 
 
-def scrub(place, kind="thread", event="never", number=1):
+def scrub(place, kind="thread", event="never", number=1, ahead=0):
     """Start a scrub that dies at the given point."""
     return subprocess.Popen(
         [
             *(sys.executable, "-W", "error", CHILD),
-            *(place.path, place.root, kind, event, str(number)),
+            *(place.path, place.root, kind, event, str(number), str(ahead)),
         ],
         stdout=subprocess.PIPE,
     )
@@ -57,12 +59,15 @@ def check_what_is_left(place, place_at):
             if status == "deleted"
         }
         with load_executor("thread", max_workers=4) as executor:
+            check_claims(place, executor)
+            executor.runtime.time = lambda: time.time() + 1000
             report = Scrubber(
                 executor, catalog=place.catalog, store=place.store
             ).run_once()
         assert report.ok, report.summary()
         ids = [result.location.id for result in report.results]
         assert sorted(ids) == sorted({row.id for row in rows} - recorded)
+        assert place.catalog.backlog(1e9).images == 0
         assert deleted_before.isdisjoint(report.images)
         assert len(deleted_before) + len(report.images) == IMAGES
         assert place.files() == set()
@@ -72,14 +77,32 @@ def check_what_is_left(place, place_at):
         return report
 
 
+def check_claims(place, executor):
+    """What the dead one claimed is nobody else's until its lease is over,
+    and never restored: it may have deleted anything of it."""
+    free = {image.id for image in place.catalog.due(1e9, None, 100, now=0)}
+    for image in place.catalog.due(1e9, None, 100):
+        if image.id in free:
+            continue
+        with pytest.raises(RestoreRefused):
+            place.catalog.restore(image.id)
+    scrubber = Scrubber(executor, catalog=place.catalog, store=place.store)
+    report = scrubber.run_once(dry_run=True)
+    touched = {result.location.image_id for result in report.results}
+    assert touched <= free
+
+
 POINTS = [
     *(("before-delete", n) for n in (1, 2, 9, 24)),
     *(("after-delete", n) for n in (1, 2, 9, 23, 24)),
     *(("before-sync", n) for n in (1, 2)),
     *(("after-sync", n) for n in (1, 2)),
+    *(("before-claim", n) for n in (1, 2)),
+    *(("claim-statement", n) for n in (1, 2, 5, 17)),
+    *(("after-claim", n) for n in (1, 2)),
     *(("before-settle", n) for n in (1, 2)),
     *(("after-settle", n) for n in (1, 2)),
-    *(("statement", n) for n in (1, 2, 3, 6, 7, 10, 20)),
+    *(("settle-statement", n) for n in (1, 2, 3, 6, 7, 10, 20)),
 ]
 
 
@@ -120,8 +143,8 @@ def test_killed_from_outside_it_goes_on_from_there(place, place_at, events):
 def test_a_scrubber_that_is_always_killed_comes_to_an_end(place, place_at):
     """Each run records most of what it deleted, however short its life."""
     fill(place)
-    for _ in range(LOCATIONS // 4):
-        with scrub(place, "serial", "after-delete", 8) as child:
+    for n in range(LOCATIONS // 4):
+        with scrub(place, "serial", "after-delete", 8, 1000 * n) as child:
             child.communicate(timeout=60)
         if child.returncode == 0:
             break

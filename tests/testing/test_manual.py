@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from parallelops import DeadlockError, ExecutorShutdown
-from parallelops.images import LocationStatus, Outcome, Scrubber
+from parallelops.images import (
+    LocationStatus,
+    Outcome,
+    Scrubber,
+    StorePolicy,
+)
 from parallelops.testing import (
     FakeClock,
     ManualExecutor,
@@ -103,7 +108,11 @@ def test_faults():
         executor = ManualExecutor(runtime=clock)
         executor.submit = lambda fn: _run_now(executor, fn)
         scrubber = Scrubber(
-            executor, catalog=catalog, store=store, delete_timeout=1e6
+            executor,
+            catalog=catalog,
+            store=store,
+            policy=StorePolicy(attempts=1),
+            delete_timeout=1e6,
         )
         results = scrubber.run_once().results
         return {result.location.url: result.outcome for result in results}

@@ -20,9 +20,12 @@ __all__ = [
     "IllegalTransition",
     "ImageDataNotFound",
     "InvalidEntry",
+    "LocationBlocked",
     "LocationRefused",
     "NoLocationWorked",
     "NotInCatalog",
+    "RestoreRefused",
+    "StoreBusy",
     "StoreError",
     "StoreUnavailable",
     "TransferError",
@@ -51,6 +54,18 @@ class NotInCatalog(CatalogError, LookupError):
     """The catalogue has no such image or location."""
 
 
+class RestoreRefused(CatalogError):
+    """An image can't be restored: its data may be gone, or will be.
+
+    Attributes:
+        image_id: the image.
+    """
+
+    def __init__(self, image_id: str, reason: str) -> None:
+        super().__init__(f"image {image_id!r} cannot be restored: {reason}")
+        self.image_id = image_id
+
+
 class StoreError(ParallelopsError):
     """A store could not do what it was asked. The data may still be there."""
 
@@ -59,12 +74,29 @@ class ImageDataNotFound(StoreError):
     """The store is there and answers that the data is not."""
 
 
+class LocationBlocked(StoreError):
+    """The data may not be deleted now: somebody uses it, or forbids it."""
+
+
 class LocationRefused(StoreError):
     """The store will not touch such a location, now or later."""
 
 
 class StoreUnavailable(StoreError):
     """The store cannot be reached: nothing it says is to be believed."""
+
+
+class StoreBusy(StoreError):
+    """The store asks to be called less often. It did nothing.
+
+    Attributes:
+        retry_after: the seconds that it asks to wait; None if it does not
+            say.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class InvalidEntry(ParallelopsError, ValueError):

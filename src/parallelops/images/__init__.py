@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from parallelops.images.catalog import Catalog, DueImage, Settled
+from parallelops.images.catalog import (
+    Backlog,
+    Catalog,
+    Claimed,
+    DueImage,
+    Settled,
+)
+from parallelops.images.classify import Kind, Verdict, classify
 from parallelops.images.destination import Destination
 from parallelops.images.entry import LocationEntry, StaticMetrics
 from parallelops.images.fetch import (
@@ -28,6 +35,7 @@ from parallelops.images.location import (
     check_transition,
 )
 from parallelops.images.metrics import LocationMetrics, SourceStatistics
+from parallelops.images.policy import StorePolicy
 from parallelops.images.report import (
     LocationResult,
     Outcome,
@@ -50,8 +58,10 @@ __all__ = [
     "DERIVATION",
     "TRANSITIONS",
     "Attempt",
+    "Backlog",
     "Catalog",
     "Chain",
+    "Claimed",
     "Destination",
     "DueImage",
     "FetchContext",
@@ -65,6 +75,7 @@ __all__ = [
     "Handler",
     "ImageGroup",
     "ImageStatus",
+    "Kind",
     "Location",
     "LocationEntry",
     "LocationMetrics",
@@ -82,9 +93,12 @@ __all__ = [
     "SourceStatistics",
     "StaticMetrics",
     "Store",
+    "StorePolicy",
     "Strategy",
+    "Verdict",
     "Wanted",
     "check_transition",
+    "classify",
     "image_status",
     "load_handlers",
     "load_strategy",

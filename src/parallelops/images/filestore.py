@@ -98,6 +98,18 @@ class FileStore:
                     return
         raise ImageDataNotFound(f"{path} is not there")
 
+    def probe(self) -> None:
+        """Return if the store is there.
+
+        Raises:
+            StoreUnavailable: it can't show that: see above.
+        """
+        with (
+            _explained(f"cannot look at {self.root}"),
+            self._opened_root() as root,
+        ):
+            self._check_mounted(root)
+
     def sync(self) -> None:
         """See :meth:`Store.sync`."""
         with self._syncing, _explained(f"cannot sync {self.root}"):

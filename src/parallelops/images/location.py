@@ -74,6 +74,8 @@ class Location:
         deleted_at: when it went to ``pending_delete``, in seconds since the
             epoch; None if it never did.
         metrics: what an operator says of it, for those who read from it.
+        parkings: how many times it was parked, since its store would not
+            delete it.
     """
 
     id: int
@@ -83,6 +85,7 @@ class Location:
     status: LocationStatus = LocationStatus.ACTIVE
     deleted_at: float | None = None
     metrics: StaticMetrics = dataclasses.field(default_factory=StaticMetrics)
+    parkings: int = 0
 
     def __repr__(self) -> str:
         return (

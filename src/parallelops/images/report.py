@@ -29,13 +29,26 @@ class Outcome(enum.StrEnum):
     UNKNOWN = "unknown"
     """The delete did not end in time: it may still happen. The next run
     tries again."""
+    BLOCKED = "blocked"
+    """Its store may not delete it now, since somebody uses it, or forbids
+    it. It is parked: a later run tries again."""
+    UNSUPPORTED = "unsupported"
+    """Its store can't delete it. It is parked as well."""
     SKIPPED = "skipped"
     """Nobody touched it; the next run tries again."""
+    TAKEN = "taken"
+    """Another scrubber took its image over, and reports it."""
     WOULD_DELETE = "would_delete"
     """A dry run would have deleted it otherwise."""
 
 
-_FAILURES = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.SKIPPED)
+_FAILURES = (
+    Outcome.FAILED,
+    Outcome.UNKNOWN,
+    Outcome.BLOCKED,
+    Outcome.UNSUPPORTED,
+    Outcome.SKIPPED,
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,6 +92,13 @@ class Progress:
     counts: Mapping[Outcome, int]
     seconds: float
 
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest takes at this pace; None if nobody can tell."""
+        if not self.done:
+            return None
+        return self.seconds / self.done * max(self.total - self.done, 0)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScrubReport:
@@ -90,21 +110,26 @@ class ScrubReport:
         images: ids of the images that the run marked deleted.
         seconds: how long it took.
         dry_run: nothing was touched.
+        stopped: somebody stopped it before all that was due was tried.
+        closed: why stores were used no more in this run, by name.
     """
 
     results: tuple[LocationResult, ...]
     images: tuple[str, ...]
     seconds: float
     dry_run: bool = False
+    stopped: bool = False
+    closed: Mapping[str | None, str] = dataclasses.field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        """True if nothing failed, is unknown or was skipped."""
-        return not self.failures
+        """True if all that was due was done with, and nothing failed, is
+        unknown, parked or was skipped."""
+        return not (self.failures or self.stopped)
 
     @property
     def failures(self) -> tuple[LocationResult, ...]:
-        """The results that are failed, unknown or skipped."""
+        """The results that are not as they should be."""
         return tuple(
             result for result in self.results if result.outcome in _FAILURES
         )
@@ -121,6 +146,16 @@ class ScrubReport:
         for result in self.results:
             by_store[result.location.store].append(result)
         return {store: count(results) for store, results in by_store.items()}
+
+    @property
+    def reasons(
+        self,
+    ) -> collections.Counter[tuple[str | None, Outcome, str]]:
+        """How many locations of a store failed alike, for the same reason."""
+        return collections.Counter(
+            (result.location.store, result.outcome, result.reason)
+            for result in self.failures
+        )
 
     def summary(self, failures: int = 20) -> list[str]:
         """The report in lines for people.
@@ -141,6 +176,17 @@ class ScrubReport:
                 f"store {store}: {_in_words(counts)}"
                 for store, counts in stores.items()
             ]
+        lines += [
+            f"store {store} was given up: {why}"
+            for store, why in self.closed.items()
+        ]
+        if self.stopped:
+            lines.append("the run was stopped; the rest waits for the next")
+        lines += [
+            f"{n} {outcome} in store {store}: {reason}"
+            for (store, outcome, reason), n in self.reasons.most_common(10)
+            if n > 1
+        ]
         failed = self.failures
         lines += map(str, failed[:failures])
         if len(failed) > failures:
@@ -152,6 +198,11 @@ class ScrubReport:
         return {
             "ok": self.ok,
             "dry_run": self.dry_run,
+            "stopped": self.stopped,
+            "closed": [
+                {"store": store, "reason": reason}
+                for store, reason in self.closed.items()
+            ],
             "images": list(self.images),
             "seconds": self.seconds,
             "counts": _plain(self.counts),

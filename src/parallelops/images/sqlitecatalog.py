@@ -3,80 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
+import math
 import os
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from parallelops.errors import CatalogError, IllegalTransition, NotInCatalog
-from parallelops.images import sqlitefile
-from parallelops.images.catalog import DueImage, Settled
-from parallelops.images.location import (
-    Location,
-    LocationStatus,
-    check_transition,
-)
+from parallelops.images import sqlitefile, sqlitescrub
+from parallelops.images.location import LocationStatus, check_transition
 from parallelops.images.status import ImageStatus, image_status
 from parallelops.runtime import ThreadRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from parallelops.images.catalog import (
+        Backlog,
+        Claimed,
+        DueImage,
+        Settled,
+    )
+    from parallelops.images.location import Location
     from parallelops.runtime import Runtime
 
 __all__ = ["SQLiteCatalog"]
-
-
-_COLUMNS = "l.id, l.image_id, l.url, l.store, l.status, l.deleted_at"
-
-_IS_DUE = """
-    pending_since IS NOT NULL AND pending_since <= :before
-    AND (
-        EXISTS (
-            SELECT 1 FROM locations l
-            WHERE l.image_id = images.id AND l.status = 'pending_delete'
-            AND l.deleted_at <= :before
-        )
-        -- Whoever deleted its last location did not get to the image.
-        OR (
-            status = 'pending_delete' AND NOT EXISTS (
-                SELECT 1 FROM locations l
-                WHERE l.image_id = images.id AND l.status <> 'deleted'
-            )
-        )
-    )
-"""
-
-_DUE = f"""
-    SELECT page.id, page.pending_since, {_COLUMNS}
-    FROM (
-        SELECT id, pending_since FROM images
-        WHERE (pending_since, id) > (:since, :id) AND {_IS_DUE}
-        ORDER BY pending_since, id LIMIT :limit
-    ) page
-    LEFT JOIN locations l ON l.image_id = page.id
-        AND l.status = 'pending_delete' AND l.deleted_at <= :before
-    ORDER BY page.pending_since, page.id, l.id
-"""  # noqa: S608 - made of the constants above
-
-_SETTLE_IMAGE = """
-    UPDATE images SET status = 'deleted'
-    WHERE id = ? AND status = 'pending_delete' AND NOT EXISTS (
-        SELECT 1 FROM locations
-        WHERE image_id = images.id AND status <> 'deleted'
-    )
-"""
-
-# Stays what it is until the last one is gone, so that a scrubber which reads
-# page after page does not meet the same image again further on.
-_NOTHING_PENDING = """
-    UPDATE images SET pending_since = NULL
-    WHERE id = ? AND NOT EXISTS (
-        SELECT 1 FROM locations
-        WHERE image_id = images.id AND status = 'pending_delete'
-    )
-"""
 
 
 class SQLiteCatalog:
@@ -125,59 +76,57 @@ class SQLiteCatalog:
     # -- what a scrubber needs
 
     def due(
-        self, before: float, after: DueImage | None, limit: int
+        self,
+        before: float,
+        after: DueImage | None,
+        limit: int,
+        *,
+        now: float = math.inf,
     ) -> list[DueImage]:
         """See :meth:`Catalog.due`."""
         with self._reading() as connection:
-            rows = connection.execute(
-                _DUE,
-                {
-                    "before": before,
-                    "since": after.since if after else float("-inf"),
-                    "id": after.id if after else "",
-                    "limit": limit,
-                },
-            ).fetchall()
-        return [
-            DueImage(
-                image_id,
-                since,
-                tuple(_location(row[2:]) for row in of_image if row[2]),
-            )
-            for (image_id, since), of_image in itertools.groupby(
-                rows, lambda row: row[:2]
-            )
-        ]
+            return sqlitescrub.due(connection, before, after, limit, now)
 
-    def count_due(self, before: float) -> int:
-        """See :meth:`Catalog.count_due`."""
+    def backlog(self, before: float, *, now: float = math.inf) -> Backlog:
+        """See :meth:`Catalog.backlog`."""
         with self._reading() as connection:
-            (number,) = connection.execute(
-                f"SELECT COUNT(*) FROM images WHERE {_IS_DUE}",  # noqa: S608
-                {"before": before},
-            ).fetchone()
-        return int(number)
+            return sqlitescrub.backlog(connection, before, now)
 
-    def settle(self, images: Iterable[DueImage]) -> Settled:
-        """See :meth:`Catalog.settle`."""
-        marked: set[int] = set()
-        finished: set[str] = set()
-        refused: dict[int, LocationStatus | None] = {}
+    def claim(
+        self,
+        images: Iterable[DueImage],
+        limit: int,
+        *,
+        before: float,
+        now: float,
+        until: float,
+    ) -> Claimed:
+        """See :meth:`Catalog.claim`."""
         with self._writing() as connection:
-            for image in images:
-                for location in image.locations:
-                    if connection.execute(
-                        "UPDATE locations SET status = 'deleted' WHERE id = ?"
-                        " AND image_id = ? AND status = 'pending_delete'",
-                        (location.id, image.id),
-                    ).rowcount:
-                        marked.add(location.id)
-                    else:
-                        refused[location.id] = _status(connection, location)
-                if connection.execute(_SETTLE_IMAGE, (image.id,)).rowcount:
-                    finished.add(image.id)
-                connection.execute(_NOTHING_PENDING, (image.id,))
-        return Settled(frozenset(marked), frozenset(finished), refused)
+            return sqlitescrub.claim(
+                connection, images, limit, before, now, until
+            )
+
+    def renew(
+        self, images: Iterable[DueImage], until: float
+    ) -> frozenset[str]:
+        """See :meth:`Catalog.renew`."""
+        with self._writing() as connection:
+            return sqlitescrub.renew(connection, images, until)
+
+    def settle(
+        self,
+        images: Iterable[DueImage],
+        *,
+        release: Collection[str] = (),
+        doubtful: Collection[int] = (),
+        parked: Mapping[int, float] | None = None,
+    ) -> Settled:
+        """See :meth:`Catalog.settle`."""
+        with self._writing() as connection:
+            return sqlitescrub.settle(
+                connection, images, release, doubtful, parked or {}
+            )
 
     # -- what its owner needs
 
@@ -213,7 +162,7 @@ class SQLiteCatalog:
                 " VALUES (?, ?, ?, 'active')",
                 [(image_id, url, store) for url, store in locations],
             )
-            return _locations(connection, image_id)
+            return sqlitescrub.locations(connection, image_id)
 
     def delete_image(self, image_id: str, now: float) -> None:
         """Delete an image: all its data waits to be deleted from ``now``.
@@ -234,11 +183,36 @@ class SQLiteCatalog:
                 )
             connection.execute(
                 "UPDATE locations SET status = 'pending_delete',"
-                " deleted_at = ? WHERE image_id = ?"
-                " AND status IN ('pending', 'active')",
+                " deleted_at = ?, doubtful = status = 'pending'"
+                " WHERE image_id = ? AND status IN ('pending', 'active')",
                 (now, image_id),
             )
             self._mark_pending(connection, image_id, now, "pending_delete")
+
+    def restore(self, image_id: str) -> tuple[Location, ...]:
+        """Make a deleted image active again, with the data that it has.
+
+        Locations whose data may be gone stay ``pending_delete``, and are
+        scrubbed: what a delete was begun for and did not surely fail, or
+        what was never wholly there.
+
+        Args:
+            image_id: the image.
+
+        Returns:
+            The locations that are active again.
+
+        Raises:
+            IllegalTransition: it is not ``pending_delete``.
+            NotInCatalog: there is no such image.
+            RestoreRefused: a scrubber has it, or had it and never said what
+                it did; or none of its data is surely there.
+        """
+        with self._writing() as connection:
+            status = self._image_status(connection, image_id)
+            if status != ImageStatus.PENDING_DELETE:
+                raise IllegalTransition(status, ImageStatus.ACTIVE, "an image")
+            return sqlitescrub.restore(connection, image_id)
 
     def delete_location(self, location_id: int, now: float) -> None:
         """Delete one location; with the last one goes the image.
@@ -253,19 +227,22 @@ class SQLiteCatalog:
         """
         with self._writing() as connection:
             row = connection.execute(
-                f"SELECT {_COLUMNS} FROM locations l WHERE id = ?",  # noqa: S608
+                f"SELECT {sqlitescrub.COLUMNS} FROM locations l WHERE id = ?",  # noqa: S608
                 (location_id,),
             ).fetchone()
             if row is None:
                 raise NotInCatalog(f"{self.path}: no location {location_id}")
-            location = _location(row)
+            location = sqlitescrub.location(row)
             check_transition(location.status, LocationStatus.PENDING_DELETE)
             connection.execute(
                 "UPDATE locations SET status = 'pending_delete',"
-                " deleted_at = ? WHERE id = ?",
+                " deleted_at = ?, doubtful = status = 'pending'"
+                " WHERE id = ?",
                 (now, location_id),
             )
-            derived = image_status(_locations(connection, location.image_id))
+            derived = image_status(
+                sqlitescrub.locations(connection, location.image_id)
+            )
             status = (
                 "pending_delete"
                 if derived is ImageStatus.PENDING_DELETE
@@ -281,7 +258,7 @@ class SQLiteCatalog:
         """
         with self._reading() as connection:
             self._image_status(connection, image_id)
-            return _locations(connection, image_id)
+            return sqlitescrub.locations(connection, image_id)
 
     def images(self) -> Iterator[tuple[str, ImageStatus]]:
         """All images by id, read as you go."""
@@ -351,36 +328,3 @@ class SQLiteCatalog:
             sqlitefile.transaction(connection),
         ):
             yield connection
-
-
-def _location(row: tuple[Any, ...]) -> Location:
-    id_, image_id, url, store, status, deleted_at = row
-    return Location(
-        id=id_,
-        image_id=image_id,
-        url=url,
-        store=store,
-        status=LocationStatus(status),
-        deleted_at=deleted_at,
-    )
-
-
-def _locations(
-    connection: sqlite3.Connection, image_id: str
-) -> tuple[Location, ...]:
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM locations l WHERE image_id = ?"  # noqa: S608
-        " ORDER BY id",
-        (image_id,),
-    ).fetchall()
-    return tuple(map(_location, rows))
-
-
-def _status(
-    connection: sqlite3.Connection, location: Location
-) -> LocationStatus | None:
-    row = connection.execute(
-        "SELECT status FROM locations WHERE id = ? AND image_id = ?",
-        (location.id, location.image_id),
-    ).fetchone()
-    return LocationStatus(row[0]) if row else None

@@ -18,7 +18,7 @@ __all__ = ["connect", "explained", "transaction"]
 
 # In the header of the file: whose it is, and which form it has.
 _APPLICATION_ID = int.from_bytes(b"POic", "big")
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 _SMALLEST = 512  # bytes: one page of the smallest kind
 
 _SCHEMA = f"""
@@ -30,7 +30,11 @@ _SCHEMA = f"""
         status TEXT NOT NULL
             CHECK (status IN ('active', 'pending_delete', 'deleted')),
         -- When the first location that still waits went to pending_delete.
-        pending_since REAL
+        pending_since REAL,
+        -- The token of the last claim, and of the one that holds, or 0.
+        fence INTEGER NOT NULL DEFAULT 0,
+        claim INTEGER NOT NULL DEFAULT 0,
+        leased_until REAL NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
     CREATE INDEX images_pending ON images (pending_since, id)
         WHERE pending_since IS NOT NULL;
@@ -43,10 +47,29 @@ _SCHEMA = f"""
             status IN ('pending', 'active', 'pending_delete', 'deleted')
         ),
         deleted_at REAL
-            CHECK (status <> 'pending_delete' OR deleted_at IS NOT NULL)
+            CHECK (status <> 'pending_delete' OR deleted_at IS NOT NULL),
+        -- Nobody knows whether its data is there: it is never restored.
+        doubtful INTEGER NOT NULL DEFAULT 0,
+        -- It is not due before then.
+        parked_until REAL NOT NULL DEFAULT 0,
+        parkings INTEGER NOT NULL DEFAULT 0
     );
     CREATE INDEX locations_of_image ON locations (image_id, status);
 """
+
+# What each form lacks that the next one has. Whoever worked on an older one
+# was no scrubber with claims, and may have begun anything.
+_MIGRATIONS = {
+    1: """
+        ALTER TABLE images ADD COLUMN fence INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE images ADD COLUMN claim INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE images ADD COLUMN leased_until REAL NOT NULL DEFAULT 0;
+        ALTER TABLE locations ADD COLUMN doubtful INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE locations ADD COLUMN parked_until REAL NOT NULL DEFAULT 0;
+        ALTER TABLE locations ADD COLUMN parkings INTEGER NOT NULL DEFAULT 0;
+        UPDATE locations SET doubtful = 1 WHERE status = 'pending_delete'
+    """,
+}
 
 _REMEDIES = {
     sqlite3.SQLITE_BUSY: "another process keeps it locked; stop that one, or "
@@ -97,8 +120,9 @@ def connect(path: Path, busy_timeout: float) -> sqlite3.Connection:
             )
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        # It can be written: better known now than at the first row.
         with transaction(connection):
-            pass  # it can be written: better known now than at the first row
+            _migrate(connection)
         on_failure.pop_all()
     return connection
 
@@ -163,13 +187,27 @@ def _identify(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: cannot open the catalogue: it is the database of "
             "another program; give another path"
         )
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version != _SCHEMA_VERSION:
+    version = _version(connection)
+    if version != _SCHEMA_VERSION and version not in _MIGRATIONS:
         raise CatalogError(
             f"{path}: cannot open the catalogue: it has schema {version} and "
             f"this parallelops knows {_SCHEMA_VERSION}; use the version that "
             "wrote it"
         )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring it to the newest form, in the caller's transaction."""
+    while (version := _version(connection)) in _MIGRATIONS:
+        # Not with executescript(), which would commit first.
+        for statement in _MIGRATIONS[version].split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version + 1}")
 
 
 def _make(path: Path) -> None:

@@ -8,7 +8,11 @@ __all__ = ["Store"]
 
 
 class Store(Protocol):
-    """What a scrubber needs of a store; called from several threads."""
+    """What a scrubber needs of a store; called from several threads.
+
+    A store may have ``probe()`` as well, which returns if the store is there
+    and raises if not. When much is said not to be there, the scrubber asks.
+    """
 
     def delete(self, url: str) -> None:
         """Delete the data at ``url``.
@@ -20,7 +24,9 @@ class Store(Protocol):
             ImageDataNotFound: the store is there, and the data is not.
                 Never raise it for a store that can't be asked: it counts
                 as deleted.
+            LocationBlocked: somebody uses the data, or forbids the delete.
             LocationRefused: the store never touches such a location.
+            StoreBusy: it wants to be called less often.
             StoreUnavailable: the store can't be asked.
             StoreError: it failed otherwise; the data may still be there.
         """

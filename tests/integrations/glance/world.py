@@ -32,7 +32,7 @@ from parallelops.integrations.glance import (
 ADMIN = context.get_admin_context(show_deleted=True)
 BIN = Path(sys.executable).parent
 
-NOW = datetime(2026, 1, 1)  # noqa: DTZ001 - Glance's times have no zone
+NOW = datetime(2026, 1, 1)
 
 ONE_STORE = """
 [glance_store]
@@ -202,9 +202,7 @@ class World:
                 )
         with self.engine.begin() as connection:
             connection.execute(models.Image.__table__.insert(), rows)
-            connection.execute(
-                models.ImageLocation.__table__.insert(), places
-            )
+            connection.execute(models.ImageLocation.__table__.insert(), places)
         return [row["id"] for row in rows]
 
     def glance_restore(self, image_id):
@@ -258,6 +256,10 @@ class World:
             for path in root.iterdir()
         } - {"bystander"}
 
+    def is_there(self, location):
+        """Is its data there?"""
+        return GlanceStores(self.conf()).is_there(location)
+
     # -- scrubbing
 
     def conf(self):
@@ -280,10 +282,12 @@ class World:
         """A catalogue of its database."""
         conf = conf or self.conf()
         stores = stores or GlanceStores(conf)
-        return GlanceCatalog(
+        catalog = GlanceCatalog(
             self.url,
             read_url=reader(conf.metadata_encryption_key, stores.of),
         )
+        stores.sample = catalog.sample
+        return catalog
 
     def command(self, *arguments):
         """Our command, on its configuration, in a process of its own."""

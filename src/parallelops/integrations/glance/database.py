@@ -9,11 +9,13 @@ import sqlalchemy
 from sqlalchemy import event, exc
 
 from parallelops.errors import CatalogError
+from parallelops.integrations.glance.locks import FileLocks, ServerLocks
 from parallelops.redact import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from parallelops.integrations.glance.locks import Locks
     from parallelops.runtime import Runtime
 
 __all__ = ["Database"]
@@ -58,6 +60,24 @@ class Database:
     def close(self) -> None:
         """Close the connections; a second time does nothing."""
         self.engine.dispose()
+
+    def locks(self, path: str | None) -> Locks:
+        """Locks on images: by a file, or by what suits the database.
+
+        Raises:
+            CatalogError: there is no way known for such a database.
+        """
+        url = self.engine.url
+        if path is None and url.get_backend_name() in ("mysql", "mariadb"):
+            return ServerLocks(self)
+        if path is None and url.get_backend_name() == "sqlite":
+            path = f"{url.database}.scrub-locks"
+        if path is None:
+            raise CatalogError(
+                f"{self.name}: scrubbers cannot claim images by such a "
+                "server; name a file for it, and scrub on one machine only"
+            )
+        return FileLocks(path)
 
     def connect_apart(self) -> Any:
         """A connection outside of transactions; the caller closes it.

@@ -38,19 +38,28 @@ class Driver:
 
     def delete(self, url: str) -> None:
         """Delete what is at ``url``; it raises what the driver raises."""
+        store = self._ready()
+        store.delete(self._where(store, url), context=None)
+
+    def size(self, url: str) -> int:
+        """How many bytes are at ``url``; it raises what the driver raises."""
+        store = self._ready()
+        return int(store.get_size(self._where(store, url), context=None))
+
+    def _ready(self) -> Any:
         store = self.instance
         if not store.is_capable(capabilities.BitMasks.DRIVER_REUSABLE):
             # It keeps the state of a call, so that each has one of its own.
             store = type(store)(store.conf, backend=self.backend)
             store.configure()
-        conf = store.conf
+        return store
+
+    def _where(self, store: Any, url: str) -> Any:
         if self.backend is None:
-            where = location.get_location_from_uri(url, conf=conf)
-        else:
-            where = location.get_location_from_uri_and_backend(
-                url, self.backend, conf=conf
-            )
-        store.delete(where, context=None)
+            return location.get_location_from_uri(url, conf=store.conf)
+        return location.get_location_from_uri_and_backend(
+            url, self.backend, conf=store.conf
+        )
 
 
 def load(conf: cfg.ConfigOpts) -> dict[str, Driver]:

@@ -36,9 +36,11 @@ class Locks(Protocol):
     Attributes:
         generation: counts up when all that were held are lost, so that
             whoever remembers it knows whether theirs were among them.
+        held: ids of the images that are the caller's.
     """
 
     generation: int
+    held: set[str]
 
     def take(self, ids: Iterable[str], lease: float) -> frozenset[str]:
         """Take those that nobody has, without waiting.
@@ -87,16 +89,16 @@ class FileLocks:
                 "same database need a place for it that all may write"
             ) from error
         self.generation = 1
-        self._held: set[str] = set()
+        self.held: set[str] = set()
 
     def take(self, ids: Iterable[str], lease: float) -> frozenset[str]:
         """See :meth:`Locks.take`; a lease has no end here."""
         taken = {
             id_
             for id_ in ids
-            if id_ not in self._held and self._set(id_, fcntl.F_WRLCK)
+            if id_ not in self.held and self._set(id_, fcntl.F_WRLCK)
         }
-        self._held |= taken
+        self.held |= taken
         return frozenset(taken)
 
     def keep(self, lease: float) -> None:
@@ -104,16 +106,16 @@ class FileLocks:
 
     def release(self, ids: Collection[str]) -> None:
         """See :meth:`Locks.release`."""
-        for id_ in self._held.intersection(ids):
+        for id_ in self.held.intersection(ids):
             self._set(id_, fcntl.F_UNLCK)
-        self._held.difference_update(ids)
+        self.held.difference_update(ids)
 
     def close(self) -> None:
         """See :meth:`Locks.close`."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
-            self._held.clear()
+            self.held.clear()
 
     def _set(self, id_: str, kind: int) -> bool:
         """Lock or unlock a byte; False if somebody else has it."""
@@ -152,13 +154,13 @@ class ServerLocks:
         self.generation = 1
         self._database = database
         self._connection: Any = None
-        self._held: set[str] = set()
+        self.held: set[str] = set()
         name = database.engine.url.database or ""
         self._prefix = f"parallelops:{_number(name) >> 32:08x}:"
 
     def take(self, ids: Iterable[str], lease: float) -> frozenset[str]:
         """See :meth:`Locks.take`."""
-        wanted = [id_ for id_ in ids if id_ not in self._held]
+        wanted = [id_ for id_ in ids if id_ not in self.held]
         if not wanted:
             return frozenset()
         if self._connection is None:
@@ -169,7 +171,7 @@ class ServerLocks:
         taken = {
             id_ for id_, got in zip(wanted, answers, strict=True) if got == 1
         }
-        self._held |= taken
+        self.held |= taken
         return frozenset(taken)
 
     def keep(self, lease: float) -> None:
@@ -179,14 +181,14 @@ class ServerLocks:
 
     def release(self, ids: Collection[str]) -> None:
         """See :meth:`Locks.release`."""
-        letting_go = sorted(self._held.intersection(ids))
+        letting_go = sorted(self.held.intersection(ids))
         if letting_go:
             self._ask("RELEASE_LOCK", "", letting_go, None)
-        self._held.difference_update(ids)
+        self.held.difference_update(ids)
 
     def close(self) -> None:
         """See :meth:`Locks.close`."""
-        self._held.clear()
+        self.held.clear()
         connection, self._connection = self._connection, None
         if connection is not None:
             self.generation += 1

@@ -34,15 +34,17 @@ if TYPE_CHECKING:
 __all__ = [
     "IMAGES",
     "LOCATIONS",
-    "count_listed",
-    "finish",
+    "active",
+    "backlog",
     "listed",
     "lock",
-    "mark_deleted",
+    "pending",
     "restored",
     "revive",
     "rows_due",
     "seconds",
+    "settle",
+    "status",
     "utc",
 ]
 
@@ -69,6 +71,7 @@ LOCATIONS = table(
 _I, _L = IMAGES.c, LOCATIONS.c
 _PENDING = "pending_delete"
 _OTHER = LOCATIONS.alias("other")
+_NEWEST = 1000
 
 _HAS_ACTIVE = exists().where(
     _OTHER.c.image_id == _I.id, _OTHER.c.status == "active"
@@ -146,10 +149,13 @@ def listed(
     return [(since, id_) for since, id_ in connection.execute(query)]
 
 
-def count_listed(connection: Any, before: datetime) -> int:
-    """How many images are due."""
-    query = select(func.count()).select_from(_listing(before))
-    return int(connection.execute(query).scalar_one())
+def backlog(connection: Any, before: datetime) -> tuple[int, datetime | None]:
+    """How many images are due, and since when the first of them is."""
+    rows = _listing(before)
+    number, oldest = connection.execute(
+        select(func.count(), func.min(rows.c.since)).select_from(rows)
+    ).one()
+    return int(number), oldest
 
 
 def rows_due(
@@ -187,7 +193,22 @@ def rows_due(
     return found
 
 
-def mark_deleted(
+def settle(
+    connection: Any,
+    locations: Sequence[tuple[int, str]],
+    images: Iterable[str],
+    now: datetime,
+) -> tuple[set[int], set[str], dict[int, str]]:
+    """Mark locations deleted, and images of which nothing is left.
+
+    Returns:
+        Ids of both, and the status of the other locations by id.
+    """
+    marked, others = _mark_deleted(connection, locations, now)
+    return marked, _finish(connection, images, now), others
+
+
+def _mark_deleted(
     connection: Any, locations: Sequence[tuple[int, str]], now: datetime
 ) -> tuple[set[int], dict[int, str]]:
     """Mark the locations, each with its image, that still wait.
@@ -222,7 +243,7 @@ def mark_deleted(
     return marked, others
 
 
-def finish(connection: Any, ids: Iterable[str], now: datetime) -> set[str]:
+def _finish(connection: Any, ids: Iterable[str], now: datetime) -> set[str]:
     """Mark the images deleted of which nothing is left; which were it?"""
     query = select(_I.id).where(
         _I.id.in_(list(ids)), _I.status == _PENDING, ~_HAS_LEFT
@@ -242,35 +263,64 @@ def restored(connection: Any, image_id: str | None = None) -> list[str]:
 
     Args:
         connection: the connection.
-        image_id: ask of this one only, and lock it.
+        image_id: ask of this one only.
     """
     query = select(_I.id).where(_L.image_id == _I.id, _WAS_RESTORED).distinct()
     if image_id is not None:
-        lock(connection, [image_id])
         query = query.where(_I.id == image_id)
     return list(connection.execute(query).scalars())
 
 
+def status(connection: Any, image_id: str) -> str | None:
+    """The status of an image; None if there is no such image."""
+    query = select(_I.status).where(_I.id == image_id)
+    found: str | None = connection.execute(query).scalar()
+    return found
+
+
+def pending(connection: Any, image_id: str) -> list[Any]:
+    """Rows of the locations of an image that wait, as of :func:`rows_due`."""
+    query = (
+        select(_L.id, _L.value, _L.meta_data, _L.deleted_at)
+        .where(_L.image_id == image_id, _L.status == _PENDING)
+        .order_by(_L.id)
+    )
+    return [tuple(row) for row in connection.execute(query)]
+
+
+def active(connection: Any) -> list[Any]:
+    """Rows of locations that were made last, each with its image first."""
+    query = (
+        select(_L.image_id, _L.id, _L.value, _L.meta_data, _L.deleted_at)
+        .where(_L.status == "active", _L.deleted.is_(False))
+        .order_by(_L.id.desc())
+        .limit(_NEWEST)
+    )
+    return [tuple(row) for row in connection.execute(query)]
+
+
 def revive(
-    connection: Any, image_id: str, now: datetime
-) -> tuple[str | None, list[int]]:
-    """Make an image active, and with it the locations that still wait.
+    connection: Any, image_id: str, ids: Collection[int], now: datetime
+) -> list[int]:
+    """Make an image active, with those of its locations that still wait.
+
+    An image that is being deleted, or is deleted, is left as it is.
 
     Returns:
-        The status that it had, None if there is no such image; and ids of
-        the locations. Nothing was done if there are none.
+        Ids of the locations.
     """
     lock(connection, [image_id])
-    status = connection.execute(
-        select(_I.status).where(_I.id == image_id)
-    ).scalar()
+    found = status(connection, image_id)
+    if found != _PENDING and not restored(connection, image_id):
+        return []
     query = (
         select(_L.id)
-        .where(_L.image_id == image_id, _L.status == _PENDING)
+        .where(_L.image_id == image_id, _L.id.in_(ids), _L.status == _PENDING)
+        .order_by(_L.id)
         .with_for_update()
     )
     waiting = list(connection.execute(query).scalars())
-    if waiting and status in (_PENDING, "active", "deactivated"):
+    if waiting:
         connection.execute(
             update(LOCATIONS)
             .where(_L.id.in_(waiting), _L.status == _PENDING)
@@ -281,17 +331,17 @@ def revive(
                 deleted_at=None,
             )
         )
-        change: dict[str, Any] = {
-            "deleted": False,
-            "updated_at": now,
-            "deleted_at": None,
-        }
-        if status == _PENDING:
-            change["status"] = "active"
         connection.execute(
-            update(IMAGES).where(_I.id == image_id).values(change)
+            update(IMAGES)
+            .where(_I.id == image_id)
+            .values(
+                status="active" if found == _PENDING else found,
+                deleted=False,
+                updated_at=now,
+                deleted_at=None,
+            )
         )
-    return status, waiting
+    return waiting
 
 
 def lock(connection: Any, ids: Iterable[str]) -> None:

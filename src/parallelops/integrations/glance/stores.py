@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -11,17 +10,19 @@ from parallelops.errors import (
     ConfigError,
     LocationRefused,
     MissingDependency,
+    StoreUnavailable,
 )
 from parallelops.images import FileStore
+from parallelops.images.fileurl import file_path
 from parallelops.integrations.glance.driver import DriverStore
 from parallelops.integrations.glance.urls import UNDECRYPTABLE, UNPLACED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from oslo_config import cfg
 
-    from parallelops.images import Store
+    from parallelops.images import Location, Store
     from parallelops.runtime import Runtime
 
 __all__ = ["FileStores", "GlanceStores"]
@@ -46,6 +47,9 @@ class GlanceStores:
 
     Attributes:
         by_name: the stores.
+        sample: gives locations of the store of a name, whose data must be
+            there; set it to :meth:`GlanceCatalog.sample`. By default there
+            are none, and stores need not show that they are there.
 
     Raises:
         ConfigError: glance_store can't make a store of what is set.
@@ -61,6 +65,7 @@ class GlanceStores:
             raise MissingDependency(
                 "Glance's stores", "glance_store", "glance"
             ) from error
+        self.sample: Callable[[str], Iterable[Location]] = lambda _: ()
         self._multiple = bool(conf.enabled_backends)
         self._default: str | None = None
         self.by_name: dict[str, Store] = {}
@@ -74,7 +79,9 @@ class GlanceStores:
                 store = FileStores(driver.folders, runtime=runtime)
                 self._files[name] = store
             else:
-                store = DriverStore(driver)
+                store = DriverStore(
+                    driver, name, lambda name: self.sample(name)
+                )
             self.by_name[name] = store
             for scheme in driver.schemes:
                 self._schemes.setdefault(scheme, []).append(name)
@@ -111,13 +118,21 @@ class GlanceStores:
         names = self._schemes.get(scheme, [])
         if scheme in _FILE_SCHEMES and len(names) > 1:
             path = PurePosixPath(urlsplit(url).path)
-            holding = [n for n in names if self._files[n].has(path)]
+            holding = [n for n in names if self._files[n].covers(path)]
             return holding[0] if len(holding) == 1 else UNPLACED
         if len(names) == 1:
             return names[0]
         if self._default in names:
             return str(self._default)
         return UNPLACED
+
+    def is_there(self, location: Location) -> bool:
+        """Is the data at a location there? If its store can't be asked, that
+        is raised."""
+        store = self.by_name.get(location.store or "")
+        if not isinstance(store, (DriverStore, FileStores)):
+            return False
+        return store.has(location.url)
 
 
 class FileStores:
@@ -138,16 +153,37 @@ class FileStores:
     def __repr__(self) -> str:
         return f"FileStores({[str(store.root) for store in self._stores]})"
 
-    def has(self, path: PurePosixPath) -> bool:
+    def covers(self, path: PurePosixPath) -> bool:
         """Is ``path`` in one of the folders, as it is written?"""
         return any(path.is_relative_to(store.root) for store in self._stores)
 
+    def has(self, url: str) -> bool:
+        """Is the file there?"""
+        path = file_path(_plain(url))
+        return self.covers(path) and Path(path).is_file()
+
+    def probe(self) -> None:
+        """Return if one of the folders is there.
+
+        A file that is not there was looked for in its own folder, which
+        showed that it is.
+
+        Raises:
+            StoreUnavailable: none can show that.
+        """
+        error: StoreUnavailable | None = None
+        for store in self._stores:
+            try:
+                store.probe()
+            except StoreUnavailable as raised:
+                error = raised
+            else:
+                return
+        raise error or StoreUnavailable("the store has no folder")
+
     def delete(self, url: str) -> None:
         """See :meth:`Store.delete`."""
-        # Glance's second name for the scheme.
-        scheme, colon, rest = url.partition(":")
-        if scheme == "filesystem":
-            url = f"file{colon}{rest}"
+        url = _plain(url)
         refused: LocationRefused | None = None
         for store in self._stores:
             try:
@@ -162,6 +198,12 @@ class FileStores:
         """See :meth:`Store.sync`."""
         for store in self._stores:
             store.sync()
+
+
+def _plain(url: str) -> str:
+    """The URL without Glance's second name for the scheme."""
+    scheme, colon, rest = url.partition(":")
+    return f"file{colon}{rest}" if scheme == "filesystem" else url
 
 
 class _NoStore:
