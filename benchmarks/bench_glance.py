@@ -149,7 +149,7 @@ def compare(glance: object, chosen: argparse.Namespace, delay: float) -> None:
     pairs = harness.interleave(
         lambda: run("theirs", chosen.images),
         # Enough of them to last for a while.
-        lambda: run("ours", chosen.images * (1 if delay else 8)),
+        lambda: run("ours", chosen.images * (3 if delay else 8)),
         chosen.rounds,
     )
     their = statistics.median(pair[0] for pair in pairs)

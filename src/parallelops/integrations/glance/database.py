@@ -47,13 +47,14 @@ class Database:
             parsed = sqlalchemy.make_url(url)
             self.name = parsed.render_as_string(hide_password=True)
             self.engine = sqlalchemy.create_engine(
-                parsed, pool_pre_ping=True, **_arguments(parsed, lock_timeout)
+                parsed, **_arguments(parsed, lock_timeout)
             )
         except (exc.SQLAlchemyError, ImportError) as error:
             raise CatalogError(
                 f"Glance's database cannot be used: {redact_text(str(error))}"
             ) from error
-        if parsed.get_backend_name() == "sqlite":
+        self._sqlite = parsed.get_backend_name() == "sqlite"
+        if self._sqlite:
             event.listen(self.engine, "connect", _leave_begin_to_us)
             event.listen(self.engine, "begin", _begin)
 
@@ -153,6 +154,13 @@ class Database:
     @contextlib.contextmanager
     def _begun(self, *, write: bool) -> Iterator[Any]:
         with self.engine.connect() as connection:
+            if not (write or self._sqlite):
+                # Nothing that is read is relied on before it is written.
+                connection = connection.execution_options(
+                    isolation_level="AUTOCOMMIT"
+                )
+                yield connection
+                return
             connection = connection.execution_options(parallelops_write=write)
             with connection.begin():
                 yield connection
@@ -161,9 +169,14 @@ class Database:
 def _arguments(url: Any, lock_timeout: float) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": lock_timeout}}
-    # One for the thread that works with it, one for its locks. What a server
-    # forgets is opened anew.
-    return {"pool_size": 2, "pool_recycle": 3600}
+    # One for the thread that works with it, one for its locks. One that the
+    # server has forgotten is seen when it is used, and opened anew. Each
+    # transaction is ended here, so that the pool need not do it once more.
+    return {
+        "pool_size": 2,
+        "pool_recycle": 3600,
+        "pool_reset_on_return": None,
+    }
 
 
 def _leave_begin_to_us(connection: Any, _: object) -> None:

@@ -154,6 +154,7 @@ class ServerLocks:
         self.generation = 1
         self._database = database
         self._connection: Any = None
+        self._seconds: int | None = None
         self.held: set[str] = set()
         name = database.engine.url.database or ""
         self._prefix = f"parallelops:{_number(name) >> 32:08x}:"
@@ -190,6 +191,7 @@ class ServerLocks:
         """See :meth:`Locks.close`."""
         self.held.clear()
         connection, self._connection = self._connection, None
+        self._seconds = None
         if connection is not None:
             self.generation += 1
             # Not back to a pool: another user would have the locks.
@@ -206,11 +208,13 @@ class ServerLocks:
         names = {f"n{n}": self._prefix + id_ for n, id_ in enumerate(ids)}
         calls = ", ".join(f"{function}(:{name}{rest})" for name in names)
         try:
-            if lease is not None:
+            seconds = None if lease is None else max(round(lease), 1)
+            if seconds is not None and seconds != self._seconds:
+                self._seconds = seconds
                 self._database.ask(
                     self._connection,
                     "SET SESSION wait_timeout = :seconds",
-                    {"seconds": max(int(lease), 1)},
+                    {"seconds": seconds},
                 )
             return self._database.ask(
                 self._connection, f"SELECT {calls}", names

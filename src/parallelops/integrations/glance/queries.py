@@ -165,18 +165,12 @@ def rows_due(
 
     A row is id, URL, metadata, and when it went to ``pending_delete``.
     """
-    images = connection.execute(
-        select(_I.id).where(
-            _I.id.in_(ids), _I.status == _PENDING, _I.deleted.is_(True)
-        )
-    )
-    found: dict[str, list[Any]] = {id_: [] for (id_,) in images}
-    rows = connection.execute(
-        select(_L.image_id, _L.id, _L.value, _L.meta_data, _L.deleted_at)
+    waiting = and_(_L.image_id == _I.id, _L.status == _PENDING)
+    query = (
+        select(_I.id, _L.id, _L.value, _L.meta_data, _L.deleted_at)
+        .select_from(IMAGES.outerjoin(LOCATIONS, waiting))
         .where(
-            _L.image_id == _I.id,
             _I.id.in_(ids),
-            _L.status == _PENDING,
             or_(
                 and_(_I.status == _PENDING, _I.deleted.is_(True)),
                 and_(
@@ -186,10 +180,13 @@ def rows_due(
                 ),
             ),
         )
-        .order_by(_L.image_id, _L.id)
+        .order_by(_I.id, _L.id)
     )
-    for image_id, *row in rows:
-        found.setdefault(image_id, []).append(row)
+    found: dict[str, list[Any]] = {}
+    for image_id, *row in connection.execute(query):
+        rows = found.setdefault(image_id, [])
+        if row[0] is not None:
+            rows.append(row)
     return found
 
 

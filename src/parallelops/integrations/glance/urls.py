@@ -64,8 +64,10 @@ def reader(
 
 
 def _metadata(text: str | None) -> Mapping[str, Any]:
+    if not text or text == "{}":
+        return {}
     try:
-        found = json.loads(text or "{}")
+        found = json.loads(text)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
