@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops import plugins
+from parallelops.cli import glancescrub
 from parallelops.cli.arguments import count, seconds
 from parallelops.cli.progress import shown
 from parallelops.errors import ParallelopsError
@@ -97,6 +98,7 @@ def add_to(commands: Any) -> None:
         help="write a timeline to this file, which must not exist yet; open "
         "it in https://ui.perfetto.dev",
     )
+    glancescrub.add_to(parser)
     parser.set_defaults(run=run)
 
 
@@ -107,14 +109,63 @@ def run(arguments: argparse.Namespace) -> int:
         plugins.prepare_process(arguments.executor)
     from parallelops import config
 
-    conf = config.read(arguments.config_file)
+    conf = _configuration(arguments)
+    options = conf[config.GROUP]
+    plugins.prepare_process(options.executor)
+    folders: Mapping[str | None, str] = {}
+    if not arguments.glance_config:
+        _check_no_daemon(arguments)
+        folders = _folders(options, arguments)
+    with contextlib.ExitStack() as stack:
+        choices: dict[str, Any] = {}
+        if arguments.trace is not None:
+            trace = stack.enter_context(ChromeTrace(arguments.trace))
+            choices = {"name": "scrub", "observers": [trace]}
+        executor = stack.enter_context(
+            config.scrub_executor_from(conf, **choices)
+        )
+        if arguments.glance_config:
+            report = _scrub_glance(executor, conf, arguments)
+        else:
+            report = _scrub(executor, options, folders, arguments)
+    if report is None:
+        return 0
+    _show(report, arguments)
+    return 0 if report.ok else 1
+
+
+def _configuration(arguments: argparse.Namespace) -> Any:
+    from parallelops import config
+
+    if arguments.glance_config:
+        if arguments.catalog or arguments.store:
+            raise ParallelopsError(
+                "Glance's configuration names the catalogue and the stores: "
+                "leave out --catalog and --store"
+            )
+        from parallelops.config import glance
+
+        conf = glance.read(arguments.glance_config + arguments.config_file)
+    else:
+        conf = config.read(arguments.config_file)
     for argument, option in _OPTIONS.items():
         value = getattr(arguments, argument)
         if value is not None:
             config.override(conf, option, value)
     config.validate(conf)
-    options = conf[config.GROUP]
-    plugins.prepare_process(options.executor)
+    return conf
+
+
+def _check_no_daemon(arguments: argparse.Namespace) -> None:
+    for name in ("daemon", "restore", "lock_file"):
+        if getattr(arguments, name):
+            option = name.replace("_", "-")
+            raise ParallelopsError(f"--{option} needs --glance-config FILE")
+
+
+def _folders(
+    options: Any, arguments: argparse.Namespace
+) -> Mapping[str | None, str]:
     if not options.scrub_catalog:
         raise ParallelopsError("name a catalogue: --catalog FILE")
     stores = dict(arguments.store) or options.scrub_stores
@@ -126,20 +177,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise ParallelopsError(
             f"there is no catalogue {options.scrub_catalog}"
         )
-    with contextlib.ExitStack() as stack:
-        choices: dict[str, Any] = {}
-        if arguments.trace is not None:
-            trace = stack.enter_context(ChromeTrace(arguments.trace))
-            choices = {"name": "scrub", "observers": [trace]}
-        executor = stack.enter_context(
-            config.scrub_executor_from(conf, **choices)
-        )
-        report = _scrub(executor, options, stores, arguments)
+    return stores
+
+
+def _show(report: ScrubReport, arguments: argparse.Namespace) -> None:
     if arguments.json:
-        print(json.dumps(report.as_dict(), indent=2))
+        print(json.dumps(report.as_dict(), indent=2), flush=True)
     else:
-        print(*report.summary(), sep="\n")
-    return 0 if report.ok else 1
+        print(*report.summary(), sep="\n", flush=True)
 
 
 def _scrub(
@@ -164,6 +209,46 @@ def _scrub(
             progress=progress,
         )
         return scrubber.run_once(arguments.limit, dry_run=arguments.dry_run)
+
+
+def _scrub_glance(
+    executor: Executor, conf: Any, arguments: argparse.Namespace
+) -> ScrubReport | None:
+    """The report; None when there is nothing to report any more."""
+    from parallelops import config
+    from parallelops.images import Scrubber
+    from parallelops.integrations.glance import BATCH_SIZE
+
+    options = conf[config.GROUP]
+    with (
+        glancescrub.opened(conf, arguments.lock_file, executor.runtime) as (
+            catalog,
+            stores,
+        ),
+        shown("image") as progress,
+    ):
+        image_id = arguments.restore or conf.restore
+        if image_id:
+            glancescrub.restore(catalog, stores, image_id)
+            return None
+        scrubber = Scrubber(
+            executor,
+            catalog=catalog,
+            store=stores.by_name,
+            grace=options.scrub_time,
+            delete_timeout=options.scrub_delete_timeout,
+            batch_size=BATCH_SIZE,
+            progress=progress,
+        )
+        return glancescrub.scrub(
+            executor,
+            scrubber,
+            catalog,
+            stores,
+            conf,
+            arguments,
+            lambda report: _show(report, arguments),
+        )
 
 
 def _store(text: str) -> tuple[str | None, str]:

@@ -11,6 +11,7 @@ from parallelops.errors import (
     MissingDependency,
     NotInCatalog,
     RestoreRefused,
+    StoreError,
 )
 from parallelops.images import (
     Backlog,
@@ -226,8 +227,9 @@ class GlanceCatalog:
         Raises:
             IllegalTransition: it is not ``pending_delete``.
             NotInCatalog: there is no such image.
-            RestoreRefused: a scrubber is at it, or none of its data is left.
-                Nothing was changed.
+            RestoreRefused: a scrubber has it, or none of its data is left.
+            StoreError: nobody knows whether it is. In any of these cases
+                nothing was changed.
         """
         status = self._database.read(
             lambda connection: self._queries.status(connection, image_id)
@@ -251,10 +253,8 @@ class GlanceCatalog:
     def revive(self, is_there: Callable[[Location], bool]) -> tuple[str, ...]:
         """Give images that Glance restored their locations back.
 
-        After ``glance-scrubber --restore`` an image is active, and its
-        locations are still ``pending_delete``. An image that somebody is
-        deleting at this moment looks alike but for the times, by which it is
-        told apart.
+        Those are still ``pending_delete``, and so are they of an image that
+        somebody is deleting at this moment: the times tell them apart.
 
         Args:
             is_there: see :meth:`restore`.
@@ -268,6 +268,9 @@ class GlanceCatalog:
                 continue
             try:
                 done = self._revive(image_id, is_there)
+            except StoreError as error:
+                _log.error("image %s was restored, but: %s", image_id, error)
+                continue
             finally:
                 self._locks.release([image_id])
             if done:
@@ -284,10 +287,7 @@ class GlanceCatalog:
         return tuple(revived)
 
     def sample(self, store: str) -> list[Location]:
-        """A few active locations of a store, whose data must be there.
-
-        Any thread may call it.
-        """
+        """A few active locations of a store; any thread may call it."""
         rows = self._database.read(self._queries.active)
         found = []
         for image_id, *row in rows:

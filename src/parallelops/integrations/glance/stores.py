@@ -10,12 +10,14 @@ from parallelops.errors import (
     ConfigError,
     LocationRefused,
     MissingDependency,
+    StoreError,
     StoreUnavailable,
 )
 from parallelops.images import FileStore
 from parallelops.images.fileurl import file_path
 from parallelops.integrations.glance.driver import DriverStore
 from parallelops.integrations.glance.urls import UNDECRYPTABLE, UNPLACED
+from parallelops.redact import redact_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -127,12 +129,21 @@ class GlanceStores:
         return UNPLACED
 
     def is_there(self, location: Location) -> bool:
-        """Is the data at a location there? If its store can't be asked, that
-        is raised."""
+        """Is the data at a location there?
+
+        Raises:
+            StoreError: its store can't be asked.
+        """
         store = self.by_name.get(location.store or "")
         if not isinstance(store, (DriverStore, FileStores)):
             return False
-        return store.has(location.url)
+        try:
+            return store.has(location.url)
+        except Exception as error:
+            raise StoreError(
+                f"cannot look whether the data of image {location.image_id} "
+                f"is there: {redact_text(str(error))}"
+            ) from error
 
 
 class FileStores:
