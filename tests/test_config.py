@@ -130,6 +130,11 @@ BAD = {
     "scrub_pool_size": [*NO_COUNT, "0"],
     "scrub_time": NO_NUMBER,
     "scrub_delete_timeout": [*NO_NUMBER, "0", "0.5"],
+    "scrub_rates": ["50", "a:", "a:0", "a:-1", "a:nan", "a:inf", "a:x"],
+    "scrub_max_in_flight": ["5", "a:", "a:0", "a:1.5", "a:-1", "a:x"],
+    "scrub_interval": [*NO_NUMBER, "0"],
+    "scrub_drain": NO_NUMBER,
+    "scrub_lease": [*NO_NUMBER, "0"],
     "location_strategies": ["fastest"],
     "location_stores": [],  # any name may be that of a store
     "node_name": [""],

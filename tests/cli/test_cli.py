@@ -271,6 +271,8 @@ def test_failures_are_in_the_status_and_the_report(images):
         (["--config-file=/etc/passwd"], "/etc/passwd"),
         (["--store=/nonexistent"], "name every store"),
         (["--delete-timeout=0"], "scrub_delete_timeout"),
+        (["--daemon", "--limit=1"], "--daemon goes neither"),
+        (["--interval=0"], "scrub_interval"),
         (["--colour"], "unrecognized arguments: --colour"),
     ],
 )
@@ -408,3 +410,119 @@ def test_interrupt(tmp_path):
     assert errors == "parallelops: interrupted\n"
     assert output == ""
     assert list(tmp_path.iterdir()) == []
+
+
+class Daemon:
+    """A scrubber in a process of its own, to be told to stop."""
+
+    def __init__(self, images, *arguments) -> None:
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-W", "error", "-m", "parallelops"),
+                "scrub",
+                f"--catalog={images.catalog}",
+                f"--store=files={images.store}",
+                *arguments,
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def report(self) -> dict:
+        """The next report."""
+        return json.loads(self.process.stdout.readline())
+
+    def end(self, number) -> tuple[int, str]:
+        """Send it a signal; its status, and what it said."""
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=LIMIT)
+        return self.process.returncode, errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("size", ["1", "3"])
+def test_daemon(images, number, size, tmp_path):
+    """It scrubs what comes, until it is told to stop; that is no failure."""
+    arguments = ("--daemon", "--json", "--interval=1", f"--pool-size={size}")
+    with Daemon(images, *arguments) as daemon:
+        assert len(daemon.report()["images"]) == 5
+        with SQLiteCatalog(images.catalog) as catalog:
+            catalog.delete_image("kept", now=1.0)
+        while not (found := daemon.report()["images"]):
+            pass
+        assert found == ["kept"]
+        assert daemon.end(number) == (0, "")
+    assert images.files() == []
+
+
+def test_daemon_on_green_threads(images):
+    """It is told to stop there as well."""
+    pytest.importorskip("eventlet", reason="the extra is missing")
+    with Daemon(
+        images, "--daemon", "--json", "--executor=greenthread", "--pool-size=2"
+    ) as daemon:
+        assert len(daemon.report()["images"]) == 5
+        assert daemon.end(signal.SIGTERM) == (0, "")
+
+
+def test_a_signal_in_the_middle(images):
+    """What was begun is recorded, the rest is left, and the status says
+    which signal it was."""
+    # A rate that lets one delete through, and the next in an hour.
+    config = images.store.parent / "scrub.conf"
+    config.write_text("[parallelops]\nscrub_rates = files:0.0003\n")
+    audit = images.store.parent / "audit"
+    with Daemon(
+        images, f"--config-file={config}", f"--audit={audit}", "--drain=1"
+    ) as scrub:
+        while not (audit.exists() and "DeleteTried" in audit.read_text()):
+            assert scrub.process.poll() is None
+        status, errors = scrub.end(signal.SIGTERM)
+    assert status == 128 + signal.SIGTERM, errors
+    assert errors == ""
+    assert len(images.files()) == 5
+    ended = json.loads(audit.read_text().splitlines()[-1])
+    assert ended["event"] == "ScrubEnded"
+    assert ended["locations"] == 5
+    assert images.counts()[LocationStatus.PENDING_DELETE] == 4
+
+
+def test_audit(images, tmp_path):
+    """A line for each thing that happens, in order; more is added."""
+    audit = tmp_path / "audit.jsonl"
+    for _ in range(2):
+        assert images.scrub(f"--audit={audit}").returncode == 0
+    lines = [json.loads(line) for line in audit.read_text().splitlines()]
+    names = [line["event"] for line in lines]
+    first = names[: names.index("ScrubEnded") + 1]
+    assert first[0] == "ScrubStarted"
+    assert first.count("DeleteTried") == 5
+    assert first.count("LocationRecorded") == 5
+    assert names[len(first) :] == ["ScrubStarted", "ScrubEnded"]
+    recorded = [x for x in lines if x["event"] == "LocationRecorded"]
+    assert {x["image"] for x in recorded} == set("abcde")
+    assert {x["outcome"] for x in recorded} == {"deleted"}
+    walls = [line["wall"] for line in lines]
+    assert walls == sorted(walls)
+    assert audit.stat().st_mode & 0o777 == 0o600
+
+
+def test_limits_by_configuration_file(images, tmp_path):
+    """Each store has its own; a store that is not there is an error."""
+    file = tmp_path / "scrub.conf"
+    file.write_text(
+        "[parallelops]\nscrub_rates = *:1000\nscrub_max_in_flight = files:1\n"
+    )
+    assert images.scrub(f"--config-file={file}").returncode == 0
+    file.write_text("[parallelops]\nscrub_rates = flies:1000\n")
+    said = refused(images.scrub(f"--config-file={file}"))
+    assert "[parallelops] scrub_rates" in said
+    assert "did you mean 'files'" in said

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from typing import TYPE_CHECKING, Any
 
-from parallelops.images.daemon import run_forever
+from parallelops.cli.progress import shown
+from parallelops.errors import ParallelopsError
+from parallelops.runtime import ThreadRuntime
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
+    from parallelops.events import Observer
     from parallelops.executor import Executor
-    from parallelops.images import Scrubber, ScrubReport
+    from parallelops.images import Scrubber
     from parallelops.integrations.glance import GlanceCatalog, GlanceStores
     from parallelops.runtime import Runtime
 
-__all__ = ["add_to", "opened", "restore", "scrub", "stopped_by_signals"]
-
-_LOOK = 0.2  # seconds
+__all__ = ["add_to", "check", "restore", "scrubber"]
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments, which have the names of glance-scrubber's."""
+    """Add the arguments."""
     glance = parser.add_argument_group(
         "Glance", "scrub the database and the stores of a Glance"
     )
@@ -34,12 +34,6 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="read this file of Glance's, such as "
         "/etc/glance/glance-scrubber.conf; may be repeated",
-    )
-    glance.add_argument(
-        "-D",
-        "--daemon",
-        action="store_true",
-        help="scrub every wakeup_time seconds, until SIGTERM",
     )
     glance.add_argument(
         "--restore",
@@ -54,11 +48,74 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check(arguments: argparse.Namespace) -> None:
+    """See that the arguments go together.
+
+    Raises:
+        ParallelopsError: they don't.
+    """
+    if not arguments.glance_config:
+        for name in ("restore", "lock_file"):
+            if getattr(arguments, name):
+                option = name.replace("_", "-")
+                raise ParallelopsError(f"--{option} needs --glance-config")
+    elif arguments.catalog or arguments.store:
+        raise ParallelopsError(
+            "Glance's configuration names the catalogue and the stores: "
+            "leave out --catalog and --store"
+        )
+
+
+def restore(conf: Any, arguments: argparse.Namespace) -> int:
+    """Restore an image, and say so."""
+    image_id = arguments.restore or conf.restore
+    with _opened(conf, arguments.lock_file, ThreadRuntime()) as (
+        catalog,
+        stores,
+    ):
+        locations = catalog.restore(image_id, stores.is_there)
+    print(f"image {image_id} is active again, with {len(locations)} locations")
+    return 0
+
+
 @contextlib.contextmanager
-def opened(
+def scrubber(
+    executor: Executor,
+    conf: Any,
+    lock_file: str | None,
+    observers: list[Observer],
+) -> Iterator[tuple[Scrubber, Callable[[], object]]]:
+    """A scrubber of a Glance, and what to do before each of its runs."""
+    from parallelops import config
+    from parallelops.images import Scrubber
+    from parallelops.integrations.glance import BATCH_SIZE
+
+    options = conf[config.GROUP]
+    with (
+        _opened(conf, lock_file, executor.runtime) as (catalog, stores),
+        shown("image") as progress,
+    ):
+        scrubber = Scrubber(
+            executor,
+            catalog=catalog,
+            store=stores.by_name,
+            policy=config.scrub_policies_from(
+                conf, stores.by_name, executor.runtime
+            ),
+            grace=options.scrub_time,
+            delete_timeout=options.scrub_delete_timeout,
+            lease=options.scrub_lease,
+            batch_size=BATCH_SIZE,
+            progress=progress,
+            observers=observers,
+        )
+        yield scrubber, lambda: catalog.revive(stores.is_there)
+
+
+@contextlib.contextmanager
+def _opened(
     conf: Any, lock_file: str | None, runtime: Runtime
 ) -> Iterator[tuple[GlanceCatalog, GlanceStores]]:
-    """The catalogue and the stores of a Glance."""
     from parallelops.integrations.glance import (
         GlanceCatalog,
         GlanceStores,
@@ -74,80 +131,3 @@ def opened(
     ) as catalog:
         stores.sample = catalog.sample
         yield catalog, stores
-
-
-def restore(
-    catalog: GlanceCatalog, stores: GlanceStores, image_id: str
-) -> None:
-    """Restore an image, and say so."""
-    locations = catalog.restore(image_id, stores.is_there)
-    print(f"image {image_id} is active again, with {len(locations)} locations")
-
-
-def scrub(
-    executor: Executor,
-    scrubber: Scrubber,
-    catalog: GlanceCatalog,
-    stores: GlanceStores,
-    conf: Any,
-    arguments: argparse.Namespace,
-    show: Callable[[ScrubReport], None],
-) -> ScrubReport | None:
-    """Scrub once, or until a signal; the report, or None of a daemon."""
-    runtime = executor.runtime
-
-    with stopped_by_signals(runtime) as stop:
-
-        def run() -> ScrubReport:
-            if not arguments.dry_run:
-                catalog.revive(stores.is_there)
-            return scrubber.run_once(
-                arguments.limit, dry_run=arguments.dry_run, stop=stop
-            )
-
-        if not (arguments.daemon or conf.daemon):
-            return run()
-        run_forever(
-            run,
-            stop,
-            runtime,
-            # Glance's 0 is one run after the other.
-            interval=max(conf.wakeup_time, 1),
-            report=show,
-        )
-    return None
-
-
-class _Flag:
-    """Set by a signal handler, which may not take a lock of an event."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._set = False
-
-    def set(self) -> None:
-        self._set = True
-
-    def is_set(self) -> bool:
-        return self._set
-
-    def wait(self, timeout: float | None = None) -> bool:
-        end = None if timeout is None else self._now() + timeout
-        while not self._set and (end is None or self._now() < end):
-            left = _LOOK if end is None else end - self._now()
-            self._runtime.sleep(max(min(left, _LOOK), 0.0))
-        return self._set
-
-    def _now(self) -> float:
-        return self._runtime.monotonic()
-
-
-@contextlib.contextmanager
-def stopped_by_signals(runtime: Runtime) -> Iterator[_Flag]:
-    """A stop that SIGTERM sets, in the ``with`` block."""
-    flag = _Flag(runtime)
-    before = signal.signal(signal.SIGTERM, lambda *_: flag.set())
-    try:
-        yield flag
-    finally:
-        signal.signal(signal.SIGTERM, before)

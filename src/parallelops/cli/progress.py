@@ -21,6 +21,8 @@ class Progress(Protocol):
     def done(self) -> int: ...
     @property
     def total(self) -> int: ...
+    @property
+    def seconds_left(self) -> float | None: ...
 
 
 @contextlib.contextmanager
@@ -57,6 +59,9 @@ def _lines(unit: str, stream: TextIO) -> Callable[[Progress], None]:
         steps = STEPS * progress.done // max(progress.total, 1)
         if steps > shown_steps[0]:
             shown_steps[0] = steps
-            print(f"{progress.done}/{progress.total} {unit}", file=stream)
+            left = progress.seconds_left
+            more = "" if left is None else f", about {left:.0f} s left"
+            said = f"{progress.done}/{progress.total} {unit}{more}"
+            print(said, file=stream)
 
     return update

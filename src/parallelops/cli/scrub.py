@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,16 @@ from parallelops import plugins
 from parallelops.cli import glancescrub
 from parallelops.cli.arguments import count, seconds
 from parallelops.cli.progress import shown
-from parallelops.errors import ParallelopsError
-from parallelops.observe import ChromeTrace
+from parallelops.cli.stopping import StopSignal
+from parallelops.errors import ParallelopsError, ShutdownTimeout
+from parallelops.observe import AuditLog, ChromeTrace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from parallelops.events import Observer
     from parallelops.executor import Executor
-    from parallelops.images import ScrubReport
+    from parallelops.images import Scrubber, ScrubReport
 
 __all__ = ["add_to", "run"]
 
@@ -30,6 +33,8 @@ _OPTIONS = {
     "pool_size": "scrub_pool_size",
     "scrub_time": "scrub_time",
     "delete_timeout": "scrub_delete_timeout",
+    "interval": "scrub_interval",
+    "drain": "scrub_drain",
 }
 
 
@@ -40,7 +45,9 @@ def add_to(commands: Any) -> None:
         help="delete the data of deleted images",
         description="Delete the data of the images that a catalogue lists "
         "as pending_delete, and mark them deleted. The exit status is 1 "
-        "when something is left, and the report says what and why.",
+        "when something is left, and the report says what and why. SIGTERM "
+        "and SIGINT let it finish what it has begun; then the status is 128 "
+        "and the number of the signal, if something is left.",
     )
     parser.add_argument(
         "--config-file",
@@ -92,6 +99,30 @@ def add_to(commands: Any) -> None:
         "--json", action="store_true", help="print the report as JSON"
     )
     parser.add_argument(
+        "--daemon",
+        action="store_true",
+        help="scrub again and again until told to stop; with --json each "
+        "report is one line",
+    )
+    parser.add_argument(
+        "--interval",
+        type=seconds,
+        metavar="SECONDS",
+        help="from one wake-up of the daemon to the next",
+    )
+    parser.add_argument(
+        "--drain",
+        type=seconds,
+        metavar="SECONDS",
+        help="how long to wait for what is under way, when told to stop",
+    )
+    parser.add_argument(
+        "--audit",
+        type=Path,
+        metavar="FILE",
+        help="add a line of JSON to this file for each thing that happens",
+    )
+    parser.add_argument(
         "--trace",
         type=Path,
         metavar="FILE",
@@ -103,7 +134,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Scrub once; 1 when something is left."""
+    """Scrub; 1 when something is left."""
     if arguments.executor is not None:
         # Before anything is imported that it must patch.
         plugins.prepare_process(arguments.executor)
@@ -114,35 +145,82 @@ def run(arguments: argparse.Namespace) -> int:
     plugins.prepare_process(options.executor)
     folders: Mapping[str | None, str] = {}
     if not arguments.glance_config:
-        _check_no_daemon(arguments)
         folders = _folders(options, arguments)
+    elif conf.restore or arguments.restore:
+        return glancescrub.restore(conf, arguments)
+    if arguments.glance_config and conf.daemon:
+        arguments.daemon = True
+    if arguments.daemon and (arguments.dry_run or arguments.limit):
+        raise ParallelopsError(
+            "--daemon goes neither with --dry-run nor with --limit"
+        )
     with contextlib.ExitStack() as stack:
-        choices: dict[str, Any] = {}
+        # What still hangs when all is said and done is not waited for.
+        choices: dict[str, Any] = {"name": "scrub", "exit_timeout": 0}
+        observers: list[Observer] = []
+        if arguments.audit is not None:
+            observers.append(stack.enter_context(AuditLog(arguments.audit)))
         if arguments.trace is not None:
             trace = stack.enter_context(ChromeTrace(arguments.trace))
-            choices = {"name": "scrub", "observers": [trace]}
-        executor = stack.enter_context(
-            config.scrub_executor_from(conf, **choices)
-        )
+            choices |= {"observers": [trace]}
+        executor = config.scrub_executor_from(conf, **choices)
+        stack.callback(_leave, executor)
+        stop = stack.enter_context(StopSignal(executor.runtime))
         if arguments.glance_config:
-            report = _scrub_glance(executor, conf, arguments)
+            opened = glancescrub.scrubber(
+                executor, conf, arguments.lock_file, observers
+            )
         else:
-            report = _scrub(executor, options, folders, arguments)
-    if report is None:
-        return 0
-    _show(report, arguments)
+            opened = _scrubber(executor, conf, folders, observers)
+        scrubber, prepare = stack.enter_context(opened)
+
+        def run_once() -> ScrubReport:
+            if not arguments.dry_run:
+                prepare()
+            return scrubber.run_once(
+                arguments.limit,
+                dry_run=arguments.dry_run,
+                stop=stop,
+                drain=options.scrub_drain,
+            )
+
+        if arguments.daemon:
+            from parallelops.images.daemon import run_forever
+
+            reports: list[ScrubReport] = []
+
+            def show(report: ScrubReport) -> None:
+                reports[:] = [report]
+                _print(report, as_json=arguments.json, indent=None)
+
+            run_forever(
+                run_once,
+                stop,
+                executor.runtime,
+                interval=options.scrub_interval,
+                report=show,
+            )
+            left = [x.outcome for x in reports[0].failures] if reports else []
+            return int(any(outcome != "skipped" for outcome in left))
+        report = run_once()
+    _print(report, as_json=arguments.json, indent=2)
+    if report.stopped:
+        return 128 + stop.number
     return 0 if report.ok else 1
+
+
+def _print(report: ScrubReport, *, as_json: bool, indent: int | None) -> None:
+    lines = report.summary()
+    if as_json:
+        lines = [json.dumps(report.as_dict(), indent=indent)]
+    print(*lines, sep="\n", flush=True)
 
 
 def _configuration(arguments: argparse.Namespace) -> Any:
     from parallelops import config
 
+    glancescrub.check(arguments)
     if arguments.glance_config:
-        if arguments.catalog or arguments.store:
-            raise ParallelopsError(
-                "Glance's configuration names the catalogue and the stores: "
-                "leave out --catalog and --store"
-            )
         from parallelops.config import glance
 
         conf = glance.read(arguments.glance_config + arguments.config_file)
@@ -154,13 +232,6 @@ def _configuration(arguments: argparse.Namespace) -> Any:
             config.override(conf, option, value)
     config.validate(conf)
     return conf
-
-
-def _check_no_daemon(arguments: argparse.Namespace) -> None:
-    for name in ("daemon", "restore", "lock_file"):
-        if getattr(arguments, name):
-            option = name.replace("_", "-")
-            raise ParallelopsError(f"--{option} needs --glance-config FILE")
 
 
 def _folders(
@@ -180,22 +251,23 @@ def _folders(
     return stores
 
 
-def _show(report: ScrubReport, arguments: argparse.Namespace) -> None:
-    if arguments.json:
-        print(json.dumps(report.as_dict(), indent=2), flush=True)
-    else:
-        print(*report.summary(), sep="\n", flush=True)
-
-
-def _scrub(
+@contextlib.contextmanager
+def _scrubber(
     executor: Executor,
-    options: Any,
+    conf: Any,
     folders: Mapping[str | None, str],
-    arguments: argparse.Namespace,
-) -> ScrubReport:
+    observers: list[Observer],
+) -> Iterator[tuple[Scrubber, Callable[[], object]]]:
+    """A scrubber, and what to do before each of its runs."""
+    from parallelops import config
     from parallelops.images import FileStore, Scrubber, SQLiteCatalog
 
+    options = conf[config.GROUP]
     stores: Any = {name: FileStore(folders[name]) for name in folders}
+    single = stores.get(None)
+    policies = config.scrub_policies_from(
+        conf, [name or "" for name in folders], executor.runtime
+    )
     with (
         SQLiteCatalog(options.scrub_catalog) as catalog,
         shown("image") as progress,
@@ -203,52 +275,23 @@ def _scrub(
         scrubber = Scrubber(
             executor,
             catalog=catalog,
-            store=stores.get(None) or stores,
+            store=single or stores,
+            policy=policies[""] if single else policies,
             grace=options.scrub_time,
             delete_timeout=options.scrub_delete_timeout,
+            lease=options.scrub_lease,
             progress=progress,
+            observers=observers,
         )
-        return scrubber.run_once(arguments.limit, dry_run=arguments.dry_run)
+        yield scrubber, lambda: None
 
 
-def _scrub_glance(
-    executor: Executor, conf: Any, arguments: argparse.Namespace
-) -> ScrubReport | None:
-    """The report; None when there is nothing to report any more."""
-    from parallelops import config
-    from parallelops.images import Scrubber
-    from parallelops.integrations.glance import BATCH_SIZE
-
-    options = conf[config.GROUP]
-    with (
-        glancescrub.opened(conf, arguments.lock_file, executor.runtime) as (
-            catalog,
-            stores,
-        ),
-        shown("image") as progress,
-    ):
-        image_id = arguments.restore or conf.restore
-        if image_id:
-            glancescrub.restore(catalog, stores, image_id)
-            return None
-        scrubber = Scrubber(
-            executor,
-            catalog=catalog,
-            store=stores.by_name,
-            grace=options.scrub_time,
-            delete_timeout=options.scrub_delete_timeout,
-            batch_size=BATCH_SIZE,
-            progress=progress,
-        )
-        return glancescrub.scrub(
-            executor,
-            scrubber,
-            catalog,
-            stores,
-            conf,
-            arguments,
-            lambda report: _show(report, arguments),
-        )
+def _leave(executor: Executor) -> None:
+    """Shut it down; what hangs ends with the process."""
+    try:
+        executor.shutdown(cancel_futures=True, timeout=1.0)
+    except ShutdownTimeout as error:
+        print(f"parallelops: {error}", file=sys.stderr)
 
 
 def _store(text: str) -> tuple[str | None, str]:

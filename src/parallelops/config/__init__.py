@@ -27,6 +27,7 @@ from parallelops.plugins import (
     near_match,
     unknown_options,
 )
+from parallelops.ratelimit import RateLimiter
 from parallelops.runtime import ThreadRuntime
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         Fetcher,
         Handler,
         SelectionContext,
+        StorePolicy,
     )
     from parallelops.runtime import Runtime
 
@@ -51,6 +53,7 @@ __all__ = [
     "read",
     "register_opts",
     "scrub_executor_from",
+    "scrub_policies_from",
     "selection_context_from",
     "validate",
 ]
@@ -155,6 +158,43 @@ def scrub_executor_from(conf: cfg.ConfigOpts, **options: Any) -> Executor:
     name = "serial" if size == 1 else values["executor"]
     options |= _chosen(values) | {"max_workers": size}
     return load_executor(name, **options)
+
+
+def scrub_policies_from(
+    conf: cfg.ConfigOpts, stores: Iterable[str], runtime: Runtime
+) -> dict[str, StorePolicy]:
+    """How a scrubber is to treat its stores; each has limits of its own.
+
+    Args:
+        conf: the configuration of the service, read already.
+        stores: their names.
+        runtime: that of the executor which scrubs.
+
+    Raises:
+        ConfigError: an option cannot work, or names no such store.
+    """
+    from parallelops.images import StorePolicy
+
+    values = _checked(conf)
+    names = list(stores)
+    for option in ("scrub_rates", "scrub_max_in_flight"):
+        for name in values[option].keys() - {*names, "*"}:
+            raise _error(
+                option,
+                f"there is no store {name!r}{near_match(name, names)}",
+            )
+
+    def of(option: str, store: str) -> Any:
+        return values[option].get(store, values[option].get("*"))
+
+    policies = {}
+    for store in names:
+        rate = of("scrub_rates", store)
+        policies[store] = StorePolicy(
+            limiter=rate and RateLimiter(rate, runtime=runtime),
+            max_in_flight=of("scrub_max_in_flight", store),
+        )
+    return policies
 
 
 def location_strategy_from(conf: cfg.ConfigOpts) -> Chain:

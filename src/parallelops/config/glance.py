@@ -29,14 +29,20 @@ _OPTIONS = [
     cfg.StrOpt("metadata_encryption_key", secret=True),
     cfg.DictOpt("enabled_backends", default={}),
 ]
+# Under which names [parallelops] has them.
+_SAME = {
+    "scrub_time": "scrub_time",
+    "scrub_pool_size": "scrub_pool_size",
+    "wakeup_time": "scrub_interval",
+}
 _DATABASE = [cfg.StrOpt("connection", secret=True)]
 
 
 def read(files: Sequence[str]) -> cfg.ConfigOpts:
     """A configuration with Glance's options, and those of [parallelops].
 
-    What is not set in [parallelops] for a scrub, but for Glance's scrubber,
-    is taken from there: ``scrub_time`` and ``scrub_pool_size``.
+    What [parallelops] does not set is taken from Glance's ``scrub_time``,
+    ``scrub_pool_size`` and ``wakeup_time``.
 
     Args:
         files: Glance's files, such as ``/etc/glance/glance-scrubber.conf``,
@@ -60,8 +66,10 @@ def read(files: Sequence[str]) -> cfg.ConfigOpts:
             "[database] connection",
             f"is not set in {', '.join(files)}: name Glance's database",
         )
-    for name in ("scrub_time", "scrub_pool_size"):
-        found = conf.get_location(name, group=config.GROUP)
+    for theirs, ours in _SAME.items():
+        found = conf.get_location(ours, group=config.GROUP)
         if found is None or found.location is cfg.Locations.opt_default:
-            config.override(conf, name, conf[name])
+            # Their wakeup_time may be 0: one run after the other.
+            least = 1 if ours == "scrub_interval" else 0
+            config.override(conf, ours, max(conf[theirs], least))
     return conf

@@ -2,68 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from oslo_config import cfg
 
-from oslo_config import cfg, types
+from parallelops.config.kinds import Folders, Numbers, count, seconds
+from parallelops.config.locations import LOCATIONS
 
 __all__ = ["BACKEND", "GROUP", "OPTIONS"]
-
-_WORDS = {int: "a whole number", float: "a number of seconds"}
-
-
-class _Number(types.Number):
-    """A finite number from a minimum on.
-
-    That of oslo.config lets NaN and infinity pass, and an empty value.
-    """
-
-    def __call__(self, value: object) -> int | float:
-        least = self.min or 0
-        try:
-            number = self.num_type(str(value))
-        except ValueError:
-            number = math.nan
-        if not least <= number < math.inf:
-            raise ValueError(
-                f"{value!r} is not {_WORDS[self.num_type]}; "
-                f"it must be {least} or more"
-            )
-        return number
-
-
-class _Folders(types.Dict):
-    """Names and folders; says what is wrong with a value, and with which."""
-
-    def __call__(self, value: object) -> dict[str, str]:
-        try:
-            folders: dict[str, str] = super().__call__(value)
-        except ValueError as error:
-            raise ValueError(
-                f"{value!r} is not name:folder, with commas in between"
-            ) from error
-        return folders
-
-
-class _Folder(types.String):
-    """The path of a folder, the same wherever a process was started."""
-
-    def __call__(self, value: object) -> str:
-        folder: str = super().__call__(value)
-        if not folder.startswith("/"):
-            raise ValueError(f"{value!r} is not a path from the root on")
-        return folder
-
-
-def _count(name: str, least: int, **others: Any) -> cfg.Opt:
-    kind = _Number(int, "integer value", min=least)
-    return cfg.Opt(name, type=kind, **others)
-
-
-def _seconds(name: str, least: int = 0, **others: Any) -> cfg.Opt:
-    kind = _Number(float, "floating point value", min=least)
-    return cfg.Opt(name, type=kind, **others)
-
 
 GROUP = "parallelops"
 
@@ -92,7 +36,7 @@ Related options:
 
 # None leaves each of these to the backend: another one may not take them.
 BACKEND = [
-    _count(
+    count(
         "max_workers",
         least=1,
         help="""
@@ -112,7 +56,7 @@ Related options:
 * ``scrub_pool_size`` takes its place when images are scrubbed.
 """,
     ),
-    _count(
+    count(
         "max_queue",
         least=0,
         sample_default="1000",
@@ -149,7 +93,7 @@ Related options:
 * ``max_queue``
 """,
     ),
-    _seconds(
+    seconds(
         "idle_timeout",
         sample_default="60",
         help="""
@@ -162,7 +106,7 @@ Possible values:
 * A number of seconds, 0 or more.
 """,
     ),
-    _seconds(
+    seconds(
         "exit_timeout",
         sample_default="60",
         help="""
@@ -191,7 +135,7 @@ Possible values:
     ),
     cfg.Opt(
         "scrub_stores",
-        type=_Folders(),
+        type=Folders(),
         default={},
         sample_default="fast:/srv/fast,slow:/srv/slow",
         help="""
@@ -203,7 +147,7 @@ Possible values:
   names are those that the catalogue has for its locations.
 """,
     ),
-    _count(
+    count(
         "scrub_pool_size",
         least=1,
         default=1,
@@ -232,7 +176,7 @@ Related options:
   ``serial`` when this is above 1.
 """,
     ),
-    _seconds(
+    seconds(
         "scrub_time",
         default=0,
         help="""
@@ -245,15 +189,107 @@ Possible values:
 * A number of seconds, 0 or more. With 0 the next scrub takes it.
 """,
     ),
-    _seconds(
+    seconds(
         "scrub_delete_timeout",
         least=1,
         default=300,
         help="""
 Seconds after which the delete of one location counts as hung.
 
-The scrubber reports it as failed and no longer waits for it. Set it
-well above what the slowest store takes for its largest image.
+The scrubber reports it as unknown and no longer waits for it. Set
+it well above what the slowest store takes for its largest image.
+
+Possible values:
+
+* A number of seconds, 1 or more.
+""",
+    ),
+    cfg.Opt(
+        "scrub_rates",
+        type=Numbers(float),
+        default={},
+        sample_default="fast:50,slow:2.5",
+        help="""
+How many deletes a second a store gets at the most.
+
+A store that is not named gets as many as the workers can make. When
+it says that this is too many, with a status of 429 or 503, or 498
+where it is Swift, the scrubber slows down and finds out how many it
+takes.
+
+WARNING: The limit is for this process. Several scrubbers that share
+a store add up: give each its part.
+
+Possible values:
+
+* Names and rates, as ``name:rate`` with commas in between. The name
+  ``*`` is for each store that is not named.
+
+Related options:
+
+* ``scrub_max_in_flight``
+* ``scrub_pool_size``
+""",
+    ),
+    cfg.Opt(
+        "scrub_max_in_flight",
+        type=Numbers(int),
+        default={},
+        sample_default="slow:4",
+        help="""
+How many deletes a store gets at the same time, at the most.
+
+A store that is not named gets as many as there are workers, when
+no other store has work.
+
+Possible values:
+
+* Names and whole numbers, as ``name:number`` with commas in between.
+  The name ``*`` is for each store that is not named.
+
+Related options:
+
+* ``scrub_rates``
+* ``scrub_pool_size``
+""",
+    ),
+    seconds(
+        "scrub_interval",
+        least=1,
+        default=300,
+        help="""
+Seconds from one wake-up of a scrubber daemon to the next.
+
+It is ``wakeup_time`` in Glance. Runs do not overlap: after a run that
+took longer, the next multiple of the interval is the time.
+
+Possible values:
+
+* A number of seconds, 1 or more.
+""",
+    ),
+    seconds(
+        "scrub_drain",
+        default=30,
+        help="""
+Seconds to wait for deletes that are under way, when told to stop.
+
+What has not ended by then is reported as unknown, and the next run
+tries again.
+
+Possible values:
+
+* A number of seconds, 0 or more.
+""",
+    ),
+    seconds(
+        "scrub_lease",
+        least=1,
+        default=60,
+        help="""
+Seconds after which other scrubbers take over what a dead one had.
+
+A scrubber that lives says so three times in that time.
 
 Possible values:
 
@@ -262,113 +298,4 @@ Possible values:
     ),
 ]
 
-_LOCATIONS = [
-    cfg.ListOpt(
-        "location_strategies",
-        default=["location_order"],
-        help="""
-In which order the locations of an image are tried.
-
-Each strategy decides among those that are equal to the ones before
-it. So ``store_preference,weight,random`` prefers a store, there the
-greatest weight, and of equal weights any.
-
-Possible values, with commas in between:
-
-* ``location_order``: as they come.
-* ``store_preference``: as ``location_stores`` has their stores.
-* ``weight``: the greatest weight first, the same on every node.
-* ``node_weight``: the greatest weight for this node first.
-* ``random``: any order.
-* ``measured``: by how fast each was from here. Every one is tried
-  now and then, to learn whether it has changed.
-* The names of plug-ins that are installed, in the namespace
-  ``parallelops.location_strategies``.
-
-Related options:
-
-* ``location_stores``
-* ``location_metrics_file``
-* ``node_name``
-""",
-    ),
-    cfg.ListOpt(
-        "location_stores",
-        default=[],
-        sample_default=["fast", "slow"],
-        help="""
-The stores to read from, the preferred one first.
-
-Those that are not named come last. It counts when
-``location_strategies`` has ``store_preference``.
-
-Possible values:
-
-* Names of stores, with commas in between.
-""",
-    ),
-    cfg.StrOpt(
-        "node_name",
-        regex=".+",
-        sample_default="<the name of this host>",
-        help="""
-The name of this node, by which weights for single nodes are found.
-
-When it is not set, it is the name that the host has.
-""",
-    ),
-    cfg.StrOpt(
-        "location_metrics_file",
-        regex=".+",
-        sample_default="/var/lib/parallelops/metrics.json",
-        help="""
-Where this node keeps how fast it could read from where.
-
-When it is not set, that is forgotten when the process ends. A file
-that is damaged is renamed, and learning begins anew.
-
-Possible values:
-
-* The path of a file, in a directory that this process may write.
-  Two processes do not share one.
-""",
-    ),
-    cfg.ListOpt(
-        "image_handlers",
-        default=["ova", "file", "http"],
-        help="""
-How the data of an image is got from a location, the cheapest first.
-
-Possible values, with commas in between:
-
-* ``ova``: takes the disk out of a package, from a file or a host.
-* ``file``: copies a file, or shares its blocks.
-* ``http``: gets it from a host, over http or https.
-* The names of plug-ins that are installed, in the namespace
-  ``parallelops.image_handlers``.
-
-Related options:
-
-* ``image_folders``
-""",
-    ),
-    cfg.ListOpt(
-        "image_folders",
-        item_type=_Folder(),
-        default=[],
-        sample_default=["/srv/images"],
-        help="""
-The folders that files of images may be read from.
-
-A location is a URL that a user may have chosen. What is not in one
-of these folders is not read, whatever a ``file://`` URL says. When
-none is set, no file is read.
-
-Possible values:
-
-* Paths of folders, from the root on, with commas in between.
-""",
-    ),
-]
-
-OPTIONS = [_EXECUTOR, *BACKEND, *_SCRUB, *_LOCATIONS]
+OPTIONS = [_EXECUTOR, *BACKEND, *_SCRUB, *LOCATIONS]

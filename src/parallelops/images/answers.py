@@ -191,6 +191,7 @@ class Answers:
         """The store has shown that it is there, or could not."""
         lane.probing = None
         if attempt.error is None and attempt.seconds is not None:
+            lane.answered = True
             lane.breaker.shown()
             self._lanes.believe(lane)
             return
@@ -199,11 +200,7 @@ class Answers:
             if attempt.error
             else "it did not answer in time"
         )
-        self._lanes.close(
-            lane,
-            "much is said not to be there, and it could not show that it is "
-            f"there itself: {why}",
-        )
+        self._lanes.close(lane, f"it can't show that it is there: {why}")
 
     def resolve_held(self) -> None:
         """At the end of a run: a few that are gone are no wonder."""

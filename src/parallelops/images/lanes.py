@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from parallelops import events
 from parallelops.errors import StoreError
-from parallelops.images.attempt import explain
+from parallelops.images.attempt import Attempt, explain
 from parallelops.images.lane import ImageTask, Job, Lane
 from parallelops.images.recorder import Entry
 from parallelops.images.report import LocationResult, Outcome
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from parallelops.images.recorder import Recorder
     from parallelops.images.stores import Stores
     from parallelops.ratelimit import AdaptiveLimiter
+    from parallelops.runtime import Runtime
 
 __all__ = ["Lanes"]
 
@@ -34,6 +35,7 @@ class Lanes:
     Args:
         stores: the stores.
         recorder: takes the results.
+        runtime: where clocks come from.
         limiters: those of stores without one of their own, by store.
         tell: is told events, as a kind and its fields.
 
@@ -47,6 +49,7 @@ class Lanes:
         self,
         stores: Stores,
         recorder: Recorder,
+        runtime: Runtime,
         *,
         limiters: Mapping[str | None, AdaptiveLimiter],
         tell: Callable[..., None],
@@ -55,6 +58,7 @@ class Lanes:
         self.leftovers: list[DueImage] = []
         self._stores = stores
         self._recorder = recorder
+        self._runtime = runtime
         self._limiters = limiters
         self._tell = tell
         self._lanes: dict[str | None, Lane] = {}
@@ -83,6 +87,9 @@ class Lanes:
             policy = self._stores.policy(key)
             limiter = policy.limiter or self._limiters.get(key)
             lane = self._lanes[key] = Lane(key, store, policy, limiter)
+            if len(self._stores) > 1 and lane.probe is not None:
+                # One that hangs takes one worker from the others, not all.
+                lane.probing = Attempt(lane.probe, self._runtime)
         return lane
 
     # -- images

@@ -35,6 +35,7 @@ class Overdue:
         delete_timeout: seconds that one delete may take, where its policy
             does not say, and that a location may wait while no worker gets
             anywhere.
+        pause: seconds between two looks.
         hung: see below.
 
     Attributes:
@@ -50,6 +51,7 @@ class Overdue:
         answers: Answers,
         *,
         delete_timeout: float,
+        pause: float,
         hung: MutableMapping[str, tuple[Future[Any], str | None]],
     ) -> None:
         self.hung = hung
@@ -59,7 +61,8 @@ class Overdue:
         self._lanes = lanes
         self._answers = answers
         self._delete_timeout = delete_timeout
-        self._moved = self._runtime.monotonic()
+        self._moved = self._next = self._runtime.monotonic()
+        self._pause = pause
 
     def moved(self) -> None:
         """A worker has got somewhere just now."""
@@ -70,6 +73,7 @@ class Overdue:
         for name, (future, _) in tuple(self.hung.items()):
             if future.done():
                 del self.hung[name]
+                self._next = 0.0
 
     def close(self, job: Job, why: str, rest: str = "") -> None:
         """Give a job up, unless its delete has just ended."""
@@ -88,11 +92,29 @@ class Overdue:
             rest=rest,
         )
 
-    def look_for_hung(
-        self, probes: dict[Future[Any], tuple[Lane, Attempt]]
+    def look(
+        self,
+        probes: dict[Future[Any], tuple[Lane, Attempt]],
+        starving: bool,
     ) -> None:
-        """What takes too long is given up, and keeps its worker."""
+        """Give up what takes too long, once a while.
+
+        Args:
+            probes: those that are under way.
+            starving: something could begin, but for a worker.
+        """
         now = self._runtime.monotonic()
+        if now < self._next:
+            return
+        self._next = now + self._pause
+        self._look_for_hung(probes, now)
+        for lane in self._lanes:
+            self._park_if_hung(lane)
+        self._look_for_starved(starving, now)
+
+    def _look_for_hung(
+        self, probes: dict[Future[Any], tuple[Lane, Attempt]], now: float
+    ) -> None:
         for lane in self._lanes:
             limit = lane.policy.delete_timeout or self._delete_timeout
             for future, job in tuple(lane.running.items()):
@@ -114,7 +136,6 @@ class Overdue:
                     lane.key,
                     limit,
                 )
-            self._park_if_hung(lane)
         for future, (lane, attempt) in tuple(probes.items()):
             began = attempt.since
             if began is not None and now - began >= self._delete_timeout:
@@ -125,13 +146,14 @@ class Overdue:
 
     def _park_if_hung(self, lane: Lane) -> None:
         lane.hung = sum(key == lane.key for _, key in self.hung.values())
+        if not lane.hung:
+            return
         most = max(self._executor.stats().max_workers // _HUNG_SHARE, 1)
         if lane.hung >= min(most, lane.policy.max_in_flight or most):
             self._lanes.close(lane, f"{lane.hung} of its deletes do not end")
 
-    def look_for_starved(self, starving: bool) -> None:
+    def _look_for_starved(self, starving: bool, now: float) -> None:
         """Give up if no worker has begun or ended anything for too long."""
-        now = self._runtime.monotonic()
         waits = [
             (future, job)
             for lane in self._lanes

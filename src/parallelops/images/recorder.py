@@ -24,8 +24,8 @@ __all__ = ["Entry", "Recorder"]
 _log = logging.getLogger(__name__)
 
 _NO_DATA = (Outcome.DELETED, Outcome.GONE)
-# Seconds: most syncs end in the first; the other is how often to look.
-_AT_ONCE, _LOOK = 0.005, 0.02
+# Seconds: a quick sync ends in the first; the other is how often to look.
+_AT_ONCE, _LOOK = 0.001, 0.02
 
 
 @dataclasses.dataclass(slots=True)

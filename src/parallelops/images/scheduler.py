@@ -99,6 +99,7 @@ class Scheduler:
                 self._read_ahead()
                 for image_id in self._intake.renew():
                     self._lanes.lost(image_id)
+                self._overdue.look(self._probes, self._starving)
                 wait = self._begin_all()
                 if not self._busy and wait == math.inf and self._intake.over:
                     self._answers.resolve_held()
@@ -171,6 +172,7 @@ class Scheduler:
         soonest = math.inf
         waiting = set[str | None]()
         self._starving = False
+        room = self._room()
         while True:
             now = self._runtime.monotonic()
             # The one with the fewest under way goes first.
@@ -186,7 +188,7 @@ class Scheduler:
                 soonest = min(soonest, wait)
             else:
                 return soonest
-            if not self._has_room():
+            if room <= 0:
                 self._starving = True
                 lane.give_back()
                 if self._busy or self._hung:
@@ -196,6 +198,7 @@ class Scheduler:
             if lane.probing is not None:
                 self._submit_probe(lane)
                 waiting.add(lane.key)
+                room -= 1
                 continue
             wait, call = lane.admit()
             if wait:
@@ -204,7 +207,7 @@ class Scheduler:
                 continue
             job = lane.take()
             job.call = call
-            self._submit(job)
+            room = room - 1 if self._submit(job) else 0
 
     def _may_begin(self, lane: Lane, now: float) -> float | None:
         """None if it may; otherwise the seconds until it may."""
@@ -221,28 +224,31 @@ class Scheduler:
             return lane.wait(now)
         return None
 
-    def _has_room(self) -> bool:
-        """Is there a free worker, or room in the queue in front of it?"""
+    def _room(self) -> int:
+        """How many more tasks there may be: as many as there are workers,
+        but no more than there is room for beside those of others."""
         stats = self._executor.stats()
         self._workers = stats.max_workers
         ours = len(self._probes) + len(self._hung)
         ours += sum(len(lane.running) for lane in self._lanes)
-        return ours < stats.max_workers and (
-            stats.max_queue is None
-            or stats.running + stats.queued
-            < stats.max_workers + stats.max_queue
-        )
+        room = stats.max_workers - ours
+        if stats.max_queue is not None:
+            taken = stats.running + stats.queued
+            most = stats.max_workers + stats.max_queue
+            room = min(room, most - taken)
+        return room
 
     def _attempt(self, job: Job) -> Attempt:
         delete = functools.partial(job.lane.store.delete, job.location.url)
         job.attempt = Attempt(delete, self._runtime)
         return job.attempt
 
-    def _submit(self, job: Job) -> None:
+    def _submit(self, job: Job) -> bool:
+        """False if there was no room for it after all."""
         lane = job.lane
         if job.task.lost:
             self._lanes.take_away(job)
-            return
+            return True
         if not self._busy:
             self._overdue.moved()
         try:
@@ -251,13 +257,14 @@ class Scheduler:
             # Somebody else was faster. What the limiter let through is not
             # made use of, which does no harm.
             self._return(job)
-            self._starving = True
+            return False
         except BaseException:
             # An interrupt may come when it was accepted.
             self._overdue.close(job, _STOPPED)
             raise
         else:
             lane.running[future] = job
+        return True
 
     def _return(self, job: Job) -> None:
         if job.call is not None:
@@ -309,8 +316,6 @@ class Scheduler:
             self._runtime.sleep(timeout)
         self._overdue.forget_ended()
         self._land_all()
-        self._overdue.look_for_hung(self._probes)
-        self._overdue.look_for_starved(self._starving)
         self._recorder.step()
 
     def _land_all(self) -> None:

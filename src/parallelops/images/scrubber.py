@@ -228,8 +228,13 @@ class Scrubber:
             give_up=lambda key, why: lanes.give_up(key, why),
         )
         lanes = Lanes(
-            self._stores, recorder, limiters=self._limiters, tell=self._tell
+            self._stores,
+            recorder,
+            self._runtime,
+            limiters=self._limiters,
+            tell=self._tell,
         )
+        tick = min(self._batch_seconds, self._delete_timeout)
         answers = Answers(
             lanes, self._runtime, limiters=self._limiters, tell=self._tell
         )
@@ -244,10 +249,11 @@ class Scrubber:
                 lanes,
                 answers,
                 delete_timeout=self._delete_timeout,
+                pause=tick / 2,
                 hung=self._hung,
             ),
             stores=len(self._stores),
-            tick=min(self._batch_seconds, self._delete_timeout),
+            tick=tick,
             stopped=stop.is_set if stop is not None else _never,
             drain=drain,
         )

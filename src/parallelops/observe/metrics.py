@@ -1,4 +1,4 @@
-"""Metrics of executors, for Prometheus and OpenTelemetry.
+"""Metrics of executors and scrubbers, for Prometheus and OpenTelemetry.
 
 Both client libraries keep their numbers under locks that are not reentrant.
 So a signal handler must not submit to an executor with these metrics: if the
@@ -36,6 +36,12 @@ _SATURATED = "Submits that found the executor full, by what was done."
 _WORKERS = "Workers that are alive."
 _WAITED = "Seconds that tasks waited for a worker."
 _RAN = "Seconds that tasks ran."
+_BACKLOG = "Images that were due when the last run began."
+_OLDEST = "Seconds for which the first of them was, 0 without one."
+_PARKED = "Locations that were parked then."
+_LOCATIONS = "Locations that were recorded, by outcome."
+_THROTTLED = "How often a store asked for fewer calls."
+_DELETE = "Seconds until a store answered a delete."
 
 
 def prometheus(
@@ -54,6 +60,14 @@ def prometheus(
     - ``parallelops_workers``;
     - ``parallelops_task_wait_seconds``, a histogram;
     - ``parallelops_task_run_seconds``, a histogram.
+
+    Of scrubbers, when they are handed the observer as well:
+
+    - ``parallelops_scrub_backlog``, ``parallelops_scrub_oldest_seconds`` and
+      ``parallelops_scrub_parked``, as each run finds them when it begins;
+    - ``parallelops_scrub_locations_total``, by ``store`` and ``outcome``;
+    - ``parallelops_scrub_throttled_total``, by ``store``;
+    - ``parallelops_scrub_delete_seconds``, a histogram by ``store``.
 
     Args:
         registry: where they are registered; by default the process's own.
@@ -104,7 +118,38 @@ def prometheus(
         registry=registry,
         buckets=buckets,
     )
+    scrub = ["executor", "store"]
+    backlog, oldest, parked = (
+        Gauge(name, text, ["executor"], registry=registry)
+        for name, text in (
+            ("parallelops_scrub_backlog", _BACKLOG),
+            ("parallelops_scrub_oldest_seconds", _OLDEST),
+            ("parallelops_scrub_parked", _PARKED),
+        )
+    )
+    locations = Counter(
+        "parallelops_scrub_locations",
+        _LOCATIONS,
+        [*scrub, "outcome"],
+        registry=registry,
+    )
+    throttled = Counter(
+        "parallelops_scrub_throttled", _THROTTLED, scrub, registry=registry
+    )
+    delete = Histogram(
+        "parallelops_scrub_delete_seconds",
+        _DELETE,
+        scrub,
+        registry=registry,
+        buckets=buckets,
+    )
     return _Metrics(
+        backlog=lambda value, labels: backlog.labels(**labels).set(value),
+        oldest=lambda value, labels: oldest.labels(**labels).set(value),
+        parked=lambda value, labels: parked.labels(**labels).set(value),
+        locations=lambda value, labels: locations.labels(**labels).inc(value),
+        throttled=lambda value, labels: throttled.labels(**labels).inc(value),
+        delete=lambda value, labels: delete.labels(**labels).observe(value),
         tasks=lambda value, labels: tasks.labels(**labels).inc(value),
         saturated=lambda value, labels: saturated.labels(**labels).inc(value),
         workers=lambda value, labels: workers.labels(**labels).inc(value),
@@ -130,6 +175,15 @@ def opentelemetry(
     - ``parallelops.task.wait`` and ``parallelops.task.run``, histograms of
       seconds.
 
+    Of scrubbers, when they are handed the observer as well:
+
+    - ``parallelops.scrub.backlog``, ``parallelops.scrub.oldest`` and
+      ``parallelops.scrub.parked``, gauges;
+    - ``parallelops.scrub.locations``, a counter, by ``store`` and
+      ``outcome``;
+    - ``parallelops.scrub.throttled``, a counter, by ``store``;
+    - ``parallelops.scrub.delete``, a histogram of seconds, by ``store``.
+
     Args:
         meter: what makes them; by default the global provider's.
         by_task: give those of tasks the attribute ``function`` as well.
@@ -149,6 +203,27 @@ def opentelemetry(
     if meter is None:
         meter = get_meter("parallelops")
     return _Metrics(
+        backlog=meter.create_gauge(
+            "parallelops.scrub.backlog", "{image}", _BACKLOG
+        ).set,
+        oldest=meter.create_gauge(
+            "parallelops.scrub.oldest", "s", _OLDEST
+        ).set,
+        parked=meter.create_gauge(
+            "parallelops.scrub.parked", "{location}", _PARKED
+        ).set,
+        locations=meter.create_counter(
+            "parallelops.scrub.locations", "{location}", _LOCATIONS
+        ).add,
+        throttled=meter.create_counter(
+            "parallelops.scrub.throttled", "{call}", _THROTTLED
+        ).add,
+        delete=meter.create_histogram(
+            "parallelops.scrub.delete",
+            "s",
+            _DELETE,
+            explicit_bucket_boundaries_advisory=buckets,
+        ).record,
         tasks=meter.create_counter("parallelops.tasks", "{task}", _TASKS).add,
         saturated=meter.create_counter(
             "parallelops.saturated", "{submit}", _SATURATED
@@ -184,6 +259,12 @@ class _Metrics:
     workers: Record
     waited: Record
     ran: Record
+    backlog: Record
+    oldest: Record
+    parked: Record
+    locations: Record
+    throttled: Record
+    delete: Record
     by_task: bool
 
     def __call__(self, event: events.Event) -> None:
@@ -201,6 +282,22 @@ class _Metrics:
                 self.workers(1, {"executor": name})
             case events.WorkerStopped(executor=name):
                 self.workers(-1, {"executor": name})
+            case events.ScrubEvent():
+                self._scrub(event)
+
+    def _scrub(self, event: events.ScrubEvent) -> None:
+        labels: Labels = {"executor": event.executor}
+        match event:
+            case events.ScrubStarted():
+                self.backlog(event.images, labels)
+                self.oldest(event.oldest_age or 0.0, labels)
+                self.parked(event.parked, labels)
+            case events.LocationRecorded(outcome=outcome, store=store):
+                self.locations(1, labels | _of(store) | {"outcome": outcome})
+            case events.StoreThrottled(store=store):
+                self.throttled(1, labels | _of(store))
+            case events.DeleteTried(store=store):
+                self.delete(event.seconds, labels | _of(store))
 
     def _of_task(
         self, event: events.TaskStarted | events.TaskFinished
@@ -208,3 +305,7 @@ class _Metrics:
         if self.by_task:
             return {"executor": event.executor, "function": event.name}
         return {"executor": event.executor}
+
+
+def _of(store: str | None) -> Labels:
+    return {"store": store or ""}
