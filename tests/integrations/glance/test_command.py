@@ -79,7 +79,7 @@ def test_the_daemon_scrubs_until_it_is_stopped(glance):
     with subprocess.Popen(
         [
             *(sys.executable, "-m", "parallelops", "scrub"),
-            *("--glance-config", glance.config),
+            *("--glance-config", glance.config, "--interval=1"),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-
-import pytest
+import time
 
 IMAGES = 40
 SLOW = """
@@ -37,6 +36,12 @@ def start(glance, calls):
     )
 
 
+def wait_for(condition, child):
+    """Until it is so, or the child has ended."""
+    while not condition() and child.poll() is None:
+        time.sleep(0.005)
+
+
 def lines(calls):
     """What was deleted."""
     return calls.read_text().splitlines() if calls.exists() else []
@@ -59,8 +64,7 @@ def test_six_kills_leave_nothing_stuck(glance, tmp_path):
     for kill in range(1, 7):
         with start(glance, calls) as child:
             # Once it works, wherever it is then.
-            while len(lines(calls)) < 10 * kill and child.poll() is None:
-                pass
+            wait_for(lambda k=kill: len(lines(calls)) >= 10 * k, child)
             child.send_signal(signal.SIGKILL)
     with start(glance, calls) as child:
         assert child.wait(timeout=60) == 0, child.stderr.read()
@@ -73,10 +77,9 @@ def test_sigterm_drains(glance, tmp_path):
     ids = glance.many_deleted(IMAGES)
     calls = tmp_path / "calls"
     with start(glance, calls) as child:
-        while len(lines(calls)) < 10 and child.poll() is None:
-            pass
+        wait_for(lambda: len(lines(calls)) >= 10, child)
         child.send_signal(signal.SIGTERM)
-        assert child.wait(timeout=60) == 1  # some are left
+        assert child.wait(timeout=60) == 128 + signal.SIGTERM
     done = len(lines(calls))
     rows = glance.rows("image_locations", status="deleted")
     assert len(rows) == done < 75
@@ -108,14 +111,12 @@ def test_sixteen_workers_lock_nobody_out(glance):
     assert all_deleted(glance, ids)
 
 
-@pytest.mark.parametrize("images", [3])
-def test_one_that_is_stopped_harms_nobody(glance, tmp_path, images):
+def test_one_that_is_stopped_harms_nobody(glance, tmp_path):
     """The others do the rest; it finds its own gone when it goes on."""
-    ids = glance.many_deleted(images * 20)
+    ids = glance.many_deleted(60)
     calls = tmp_path / "calls"
     with start(glance, calls) as child:
-        while not lines(calls) and child.poll() is None:
-            pass
+        wait_for(lambda: lines(calls), child)
         child.send_signal(signal.SIGSTOP)
         glance.scrub()
         left = [i for i in ids if glance.status(i)[0] != "deleted"]
