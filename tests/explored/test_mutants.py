@@ -212,34 +212,49 @@ BUGS = {
     ],
     "scrubber::test_hung_delete": [
         Mutant(
-            "a late delete goes on with what was said to be skipped",
-            "images/deletion.py",
-            "        self._left.clear()\n",
-            "",
+            "a hung image may be tried again while it hangs",
+            "images/overdue.py",
+            "self.hung[job.task.image.id] = (future, lane.key)",
+            "pass",
+        ),
+    ],
+    "scrubber::test_restore_races_a_scrub": [
+        Mutant(
+            "an image is deleted from without a claim",
+            "testing/fakes.py",
+            "image.claim, image.leased_until = image.fence, until",
+            "image.claim, image.leased_until = 0, until",
         ),
         Mutant(
-            "a hung image may be tried again while it hangs",
-            "images/coordinator.py",
-            "                self._hung[deletion.image.id] = future\n",
-            "",
+            "a delete that may have happened leaves no doubt",
+            "images/recorder.py",
+            "doubtful=[e.result.location.id for e in ready if e.doubtful],",
+            "doubtful=[],",
+        ),
+    ],
+    "scrubber::test_stopped_past_its_lease": [
+        Mutant(
+            "whoever takes over trusts the one before",
+            "testing/fakes.py",
+            "                if image.claim:\n",
+            "                if False:\n",
+        ),
+        Mutant(
+            "late writes are taken",
+            "testing/fakes.py",
+            "                if kept.claim != image.token:\n"
+            "                    lost.add(image.id)\n",
+            "                if False:\n"
+            "                    lost.add(image.id)\n",
         ),
     ],
     "scrubber::test_catalogue_that_fails": [
         Mutant(
             "results are reported before they are recorded",
             "images/recorder.py",
-            "        settled = self._settle()\n",
-            "        batch, self._batch = self._batch, {}\n"
-            "        self._batch = batch\n"
-            "        settled = _NOTHING_SETTLED\n",
-        ),
-    ],
-    "scrubber::test_all_workers_hang": [
-        Mutant(
-            "an image that waits is not given up",
-            "images/coordinator.py",
-            "            deletion.close_if_waiting(self._why_skip)\n",
-            "",
+            "        settled = self._catalog.settle(\n",
+            "        self.results += [entry.result for entry in ready]\n"
+            "        settled = self._catalog.settle(\n",
         ),
     ],
     "keyed::test_quarantine_races_the_turn": [

@@ -211,7 +211,7 @@ def test_restore_races_a_scrub(sim):
     """It wins, and the data is there; or it is refused, and the data goes.
     Nothing in between, whatever the store does."""
     catalog = MemoryCatalog(sim.runtime, WANTED)
-    faults = {"a1": ["lost_answer"] * 3, "b1": ["fail"] * 3}
+    faults = {"a1": ["lost_answer", "unavailable"], "b1": ["fail"] * 3}
     store = MemoryStore(sim.runtime, URLS, faults)
 
     def scrub():
@@ -226,7 +226,7 @@ def test_restore_races_a_scrub(sim):
 
     def restore():
         for image in ("a", "c", "b"):
-            sim.runtime.sleep(sim.runtime.random.choice([0, 0, 0.1, 1]))
+            sim.runtime.sleep(sim.runtime.random.choice([0, 0, 0.1, 5]))
             with contextlib.suppress(RestoreRefused, IllegalTransition):
                 catalog.restore(image)
 
@@ -291,7 +291,7 @@ def test_a_drain(sim):
     catalog = MemoryCatalog(sim.runtime, WANTED)
     store = MemoryStore(sim.runtime, URLS, {"b1": ["slow"]})
     stop = sim.runtime.event()
-    reports = []
+    reports, kept = [], set()
 
     def scrub():
         with sim.executor(2) as executor:
@@ -302,7 +302,9 @@ def test_a_drain(sim):
                 delete_timeout=1e5,
                 batch_seconds=300,
             )
-            reports.append(scrubber.run_once(stop=stop, drain=10))
+            drain = sim.runtime.random.choice([0, 10])
+            reports.append(scrubber.run_once(stop=stop, drain=drain))
+            kept.update(store.data)
             assert sim.runtime.monotonic() < 400
             sim.runtime.sleep(2 * 3600)
             reports.append(scrubber.run_once())
@@ -311,6 +313,7 @@ def test_a_drain(sim):
     first, second = reports
     outcomes = agree_but_taken(first)
     deleted = {u for u, o in outcomes.items() if o == Outcome.DELETED}
+    assert {u for u, o in outcomes.items() if o == "skipped"} <= kept
     assert {u for u in URLS if catalog.status(u) == "deleted"} == set(URLS)
     assert deleted.isdisjoint(agree_but_taken(second))
     assert second.ok
@@ -361,7 +364,7 @@ def slow_and_fast(sim):
     return times, report.seconds
 
 
-@explore(3)
+@explore(10)
 def test_a_slow_store_holds_up_no_fast_one(sim):
     """The fast store's images begin at once, and get half of the workers;
     the slow one's take as long as they take."""

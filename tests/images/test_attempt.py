@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import types
+
 import pytest
 
+from parallelops import load_executor
 from parallelops.images.attempt import Attempt, explain
+from parallelops.images.overdue import Overdue
 from parallelops.runtime import ThreadRuntime
 
 
@@ -69,3 +73,23 @@ def test_errors_are_short_and_name_their_kind():
     assert explain(OSError("a\nb")) == "OSError: a b"
     assert len(explain(RuntimeError("x" * 10**6))) < 1100
     assert "hunter2" not in explain(RuntimeError("https://u:hunter2@h"))
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_what_has_just_ended_is_not_given_up(ended):
+    """It may end while somebody makes up their mind: then it counts, or its
+    image could be restored without its data."""
+    told = []
+    others = types.SimpleNamespace(
+        answer=lambda job, attempt: told.append("answer"),
+        finish=lambda job, outcome, *_, **__: told.append(outcome.value),
+    )
+    made = attempt(lambda: None)
+    if ended:
+        made()
+    with load_executor("serial") as executor:
+        overdue = Overdue(
+            executor, others, others, delete_timeout=1, pause=1, hung={}
+        )
+        overdue.close(types.SimpleNamespace(attempt=made), "time is up")
+    assert told == ["answer" if ended else "skipped"]

@@ -13,8 +13,13 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from parallelops import ExecutorSaturated, MissingDependency, load_executor
 from parallelops.events import (
+    DeleteTried,
     Event,
+    LocationRecorded,
     Saturated,
+    ScrubEnded,
+    ScrubStarted,
+    StoreThrottled,
     TaskFinished,
     TaskStarted,
     TaskSubmitted,
@@ -37,7 +42,8 @@ class Prometheus:
     def value(self, name, **labels):
         """A counter's or a gauge's value, in the words of OpenTelemetry."""
         name = name.replace(".", "_")
-        total = "" if name.endswith("workers") else "_total"
+        gauge = name.endswith(("workers", "backlog", "parked", "_seconds"))
+        total = "" if gauge else "_total"
         return self.registry.get_sample_value(name + total, labels)
 
     def histogram(self, name, **labels):
@@ -276,3 +282,36 @@ def test_the_global_provider_is_the_default():
     """Without one of the service's, what is counted goes nowhere."""
     with load_executor("serial", observers=[opentelemetry()]) as executor:
         assert executor.submit(pow, 2, 3).result() == 8
+
+
+def test_what_a_scrubber_does_is_counted(metrics):
+    """By store and outcome, and never by image."""
+    common = {"time": 1.0, "wall": 2.0, "executor": "e"}
+    of_store = common | {"store": "s"}
+    observer = metrics.observer()
+    for event in (
+        ScrubStarted(**common, images=7, oldest_age=None, parked=2),
+        ScrubStarted(**common, images=5, oldest_age=60.0, parked=3),
+        DeleteTried(**of_store, kind="done", seconds=0.5),
+        DeleteTried(**of_store, kind="retry", seconds=1.5),
+        StoreThrottled(**of_store, retry_after=1.0),
+        LocationRecorded(
+            **of_store,
+            image="i",
+            location=1,
+            url="u",
+            outcome="deleted",
+            reason="",
+            seconds=0.5,
+        ),
+        ScrubEnded(**common, locations=1, failures=0, seconds=1.0, error=""),
+    ):
+        observer(event)
+    assert metrics.value("parallelops.scrub.backlog", executor="e") == 5
+    assert metrics.value("parallelops.scrub.parked", executor="e") == 3
+    labels = {"executor": "e", "store": "s"}
+    assert metrics.value("parallelops.scrub.throttled", **labels) == 1
+    assert metrics.histogram("parallelops.scrub.delete", **labels) == (2, 2.0)
+    labels["outcome"] = "deleted"
+    assert metrics.value("parallelops.scrub.locations", **labels) == 1
+    assert set(metrics.labels()) == {"executor", "store", "outcome"}

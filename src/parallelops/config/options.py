@@ -244,8 +244,8 @@ no other store has work.
 
 Possible values:
 
-* Names and whole numbers, as ``name:number`` with commas in between.
-  The name ``*`` is for each store that is not named.
+* Names and whole numbers, as ``name:number`` with commas in
+  between. The name ``*`` is for each store that is not named.
 
 Related options:
 
@@ -260,8 +260,8 @@ Related options:
         help="""
 Seconds from one wake-up of a scrubber daemon to the next.
 
-It is ``wakeup_time`` in Glance. Runs do not overlap: after a run that
-took longer, the next multiple of the interval is the time.
+It is ``wakeup_time`` in Glance. Runs do not overlap: after a run
+that took longer, the next multiple of the interval is the time.
 
 Possible values:
 

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageTask", "Job", "Lane"]
 
-_ROUNDING = 1e-6  # seconds
+# Seconds.
+_ROUNDING = 1e-6
+_SOON = 1.0
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -163,6 +165,13 @@ class Lane:
         if self.policy.max_in_flight is not None:
             most = min(most, self.policy.max_in_flight)
         return most - len(self.running) - self.hung
+
+    def is_about_to_begin(self, now: float) -> bool:
+        """It is asked whether it is there, and may still answer soon."""
+        if self.probing is None or self.answered:
+            return False
+        since = self.probing.since
+        return since is None or now - since < _SOON
 
     @property
     def ready(self) -> bool:

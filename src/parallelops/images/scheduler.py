@@ -215,7 +215,11 @@ class Scheduler:
             under_way = any(one is lane for one, _ in self._probes.values())
             return math.inf if under_way else None
         lane.wake(now)
-        if lane.room(self._workers, self._stores) <= 0:
+        workers = self._workers
+        if any(other.is_about_to_begin(now) for other in self._lanes):
+            # What it will want is not to be taken by those before it.
+            workers = max(workers // len(list(self._lanes)), 1)
+        if lane.room(workers, self._stores) <= 0:
             return math.inf
         while not lane.ready and lane.unclaimed:
             self._claim(lane)
