@@ -53,8 +53,7 @@ class Database:
             raise CatalogError(
                 f"Glance's database cannot be used: {redact_text(str(error))}"
             ) from error
-        self._sqlite = parsed.get_backend_name() == "sqlite"
-        if self._sqlite:
+        if parsed.get_backend_name() == "sqlite":
             event.listen(self.engine, "connect", _leave_begin_to_us)
             event.listen(self.engine, "begin", _begin)
 
@@ -154,13 +153,6 @@ class Database:
     @contextlib.contextmanager
     def _begun(self, *, write: bool) -> Iterator[Any]:
         with self.engine.connect() as connection:
-            if not (write or self._sqlite):
-                # Nothing that is read is relied on before it is written.
-                connection = connection.execution_options(
-                    isolation_level="AUTOCOMMIT"
-                )
-                yield connection
-                return
             connection = connection.execution_options(parallelops_write=write)
             with connection.begin():
                 yield connection

@@ -116,7 +116,7 @@ class GlanceStores:
         named = metadata.get("store")
         if self._multiple and isinstance(named, str) and named:
             return named
-        scheme = urlsplit(url).scheme
+        scheme = url.partition(":")[0]
         names = self._schemes.get(scheme, [])
         if scheme in _FILE_SCHEMES and len(names) > 1:
             path = PurePosixPath(urlsplit(url).path)
