@@ -69,6 +69,29 @@ def tests(session: nox.Session) -> None:
     )
 
 
+@nox.session(python=PYTHONS[0], default=False)
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the oldest versions that are declared to do."""
+    about = PROJECT["project"]
+    declared = list(about["dependencies"])
+    for extra in about["optional-dependencies"].values():
+        declared += extra
+    constraints = Path(session.create_tmp()) / "constraints.txt"
+    constraints.write_text("\n".join(declared).replace(">=", "=="))
+    session.install(PACKAGE, *group("test"), "-c", str(constraints))
+    session.run("pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Make the pages of the documentation; a warning is an error."""
+    session.install(PACKAGE, *group("docs"))
+    session.run(
+        *("sphinx-build", "--fail-on-warning", "--quiet"),
+        *("docs", str(Path(session.create_tmp()) / "html")),
+    )
+
+
 @nox.session(default=False)
 def glance(session: nox.Session) -> None:
     """Test with a real Glance, and MariaDB if it is here.

@@ -135,6 +135,12 @@ BAD = {
     "scrub_interval": [*NO_NUMBER, "0"],
     "scrub_drain": NO_NUMBER,
     "scrub_lease": [*NO_NUMBER, "0"],
+    "executor_threadpool_size": [*NO_COUNT, "0"],
+    "container_journal": [""],
+    "container_max_pending": [*NO_COUNT, "0"],
+    "container_max_pending_each": [*NO_COUNT, "0"],
+    "container_on_full": ["", "drop", "Block"],
+    "container_on_error": ["", "panic", "Continue"],
     "location_strategies": ["fastest"],
     "location_stores": [],  # any name may be that of a store
     "node_name": [""],

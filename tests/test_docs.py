@@ -32,7 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 COMMANDS = ("console", "sh")
-SHOWN_ONLY = ("ini", "text", "toml")
+# What Sphinx reads is in braces.
+SHOWN_ONLY = ("ini", "text", "toml", "{eval-rst}", "{toctree}")
 LONGEST_PAGE = 120  # seconds
 
 # Runs in an interpreter of its own. The code is padded, so that a traceback
@@ -89,7 +90,7 @@ def blocks_of(text: str) -> Iterator[Block]:
     lines = iter(enumerate(text.splitlines(), 1))
     before = ""
     for number, line in lines:
-        fence = re.fullmatch(r"( *)(`{3,}|~{3,})\s*([\w-]*).*", line)
+        fence = re.fullmatch(r"( *)(`{3,}|~{3,})\s*([\w{}-]*).*", line)
         if fence is None:
             before = line.strip() or before
             continue

@@ -43,6 +43,7 @@ FLOORS = (
         "naming",
         "redact",
         "runtime",
+        "sqlitefile",
         "synchronization",
         "unseen",
         "waiting",

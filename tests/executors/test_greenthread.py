@@ -89,6 +89,20 @@ def test_refuses_what_was_patched_too_late():
     assert run.stdout == "started\n", run.stderr
 
 
+def test_what_old_configuration_imports_is_not_too_late():
+    """oslo.config before 10.0 imports wrapt, and a program reads its
+    configuration before it knows that it is to be patched."""
+    pytest.importorskip("wrapt")
+    run = python(
+        "import wrapt.synchronization\n"
+        "import parallelops\n"
+        "parallelops.prepare_process('greenthread')\n"
+        "with parallelops.load_executor('greenthread') as executor:\n"
+        "    print(executor.submit(int).result())\n"
+    )
+    assert run.stdout == "0\n", run.stderr
+
+
 def test_importing_before_the_patch_does_no_harm():
     """The library may be imported before the process is patched."""
     run = python(

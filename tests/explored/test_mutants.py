@@ -324,6 +324,59 @@ BUGS = {
             "if self.blocked or self._put_off:",
         ),
     ],
+    "containers::test_group_commit": [
+        Mutant(
+            "who has committed does not look who waits",
+            "containers/groupcommit.py",
+            "            if self._waiting:\n                self._pass_on()\n",
+            "",
+        ),
+        Mutant(
+            "who waits does not try to commit before",
+            "containers/groupcommit.py",
+            "                if self._right.acquire(blocking=False):\n"
+            "                    self._commit_all()\n"
+            "                else:\n"
+            "                    job.permit.acquire()\n",
+            "                if len(self._waiting) == 1 and "
+            "self._right.acquire(blocking=False):\n"
+            "                    self._commit_all()\n"
+            "                else:\n"
+            "                    job.permit.acquire()\n",
+        ),
+    ],
+    "containers::test_cancel_races_the_turn": [
+        Mutant(
+            "what follows a cancelled one does not wait until that is written",
+            "containers/runner.py",
+            "            self.cancelled(operation)\n        return False\n",
+            "            pass\n        return False\n",
+        ),
+    ],
+    "containers::test_the_same_request_twice": [
+        Mutant(
+            "who finds it in the journal does not look here once more",
+            "containers/requests.py",
+            "if known.finished or seen == known:",
+            "if True:",
+        ),
+    ],
+    "containers::test_resolve_races_requests": [
+        Mutant(
+            "what waits keeps the turns that it had",
+            "containers/live.py",
+            "                if not operation.future.running()\n",
+            "                if operation.turn is None\n",
+        ),
+    ],
+    "containers::test_hand_over": [
+        Mutant(
+            "a request that comes in between begins before those left",
+            "containers/runner.py",
+            " or entry.scope in live.closing",
+            "",
+        ),
+    ],
 }
 
 

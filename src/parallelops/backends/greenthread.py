@@ -57,7 +57,9 @@ _BLOCKING = {
 }
 
 # Modules that may hold them: they are patched in place, or do the patching.
-_KNOWN = sys.stdlib_module_names | {"eventlet", "greenlet"}
+# oslo.config before 10.0 imports wrapt, whose lock is held for no longer than
+# it takes to make another one, so that no green thread waits for it.
+_KNOWN = sys.stdlib_module_names | {"eventlet", "greenlet", "wrapt"}
 
 
 def patch() -> None:

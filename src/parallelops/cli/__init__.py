@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import parallelops
-from parallelops.cli import demo, executors, scrub
+from parallelops.cli import demo, executors, operations, scrub
 from parallelops.errors import ParallelopsError
 
 if TYPE_CHECKING:
@@ -64,6 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         metavar="COMMAND", required=True, title="commands"
     )
-    for command in (demo, scrub, executors):
+    for command in (demo, scrub, executors, operations):
         command.add_to(commands)
     return parser

@@ -43,7 +43,26 @@ def add_to(commands: Any) -> None:
         "them slow, and scrub them, with one worker and with many, on each "
         "installed executor. x SERIAL is how many times faster than serial "
         "it was, x IDEAL how many times longer it took than the deletes "
-        "themselves would, spread evenly over the workers.",
+        "themselves would, spread evenly over the workers. With "
+        "'containers': operate on processes, kill the conductor half-way "
+        "with SIGKILL, recover, and tell what came of each operation.",
+    )
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("images", "containers"),
+        default="images",
+        help="default: images",
+    )
+    parser.add_argument(
+        "--containers", type=count, default=50, metavar="N", help="default: 50"
+    )
+    parser.add_argument(
+        "--operations",
+        type=count,
+        default=1000,
+        metavar="N",
+        help="on all containers together; default: 1000",
     )
     parser.add_argument(
         "--images", type=count, default=240, metavar="N", help="default: 240"
@@ -78,7 +97,9 @@ def add_to(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run it; 1 when something was not scrubbed."""
+    """Run it; 1 when something was not scrubbed, or an operation lost."""
+    if arguments.what == "containers":
+        return _containers(arguments)
     rounds = [("serial", 1)]
     for name in arguments.executor or _working_executors():
         if name != "serial":
@@ -102,6 +123,23 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(*table(HEAD, map(_row, results)), sep="\n")
     return int(any(result["failures"] for result in results))
+
+
+def _containers(arguments: argparse.Namespace) -> int:
+    from parallelops.cli import containerdemo
+
+    with _folder(arguments.keep) as folder:
+        result = containerdemo.demonstrate(
+            folder,
+            arguments.containers,
+            arguments.operations,
+            arguments.workers,
+        )
+    if arguments.json:
+        print(json.dumps(result, indent=2))
+    else:
+        print(*containerdemo.lines(result), sep="\n")
+    return int(bool(result["lost"] or result["doubled"]))
 
 
 def _working_executors() -> list[str]:

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
-from parallelops.config.options import BACKEND, GROUP, OPTIONS
+from parallelops.config import containers, scrub
+from parallelops.config.options import BACKEND, GROUP
+from parallelops.config.options import OPTIONS as _OPTIONS
 from parallelops.errors import ConfigError, MissingDependency, PluginError
 from parallelops.executor import Traits
 from parallelops.plugins import (
@@ -27,12 +29,13 @@ from parallelops.plugins import (
     near_match,
     unknown_options,
 )
-from parallelops.ratelimit import RateLimiter
 from parallelops.runtime import ThreadRuntime
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
+    from parallelops.containers import ContainerOperations
     from parallelops.executor import Executor
     from parallelops.images import (
         Chain,
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUP",
+    "container_operations_from",
     "executor_from",
     "fetcher_from",
     "list_opts",
@@ -60,6 +64,7 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 
+OPTIONS = [*_OPTIONS, *containers.CONTAINERS]
 _DEFAULTS = {opt.dest: opt.default for opt in OPTIONS}
 
 
@@ -173,28 +178,27 @@ def scrub_policies_from(
     Raises:
         ConfigError: an option cannot work, or names no such store.
     """
-    from parallelops.images import StorePolicy
+    return scrub.policies(_checked(conf), stores, runtime)
 
+
+def container_operations_from(
+    conf: cfg.ConfigOpts, *, handlers: Any, **options: Any
+) -> AbstractContextManager[ContainerOperations]:
+    """Container operations for a ``with`` block, which has their executor
+    and their journal made before and ended after it. Call ``recover``.
+
+    Args:
+        conf: the configuration of the service, read already.
+        handlers: what does the operations.
+        options: what the service chooses by itself, such as ``owner``; they
+            are those of :class:`~parallelops.containers.ContainerOperations`
+            and win.
+
+    Raises:
+        ConfigError: an option cannot work; see :func:`validate`.
+    """
     values = _checked(conf)
-    names = list(stores)
-    for option in ("scrub_rates", "scrub_max_in_flight"):
-        for name in values[option].keys() - {*names, "*"}:
-            raise _error(
-                option,
-                f"there is no store {name!r}{near_match(name, names)}",
-            )
-
-    def of(option: str, store: str) -> Any:
-        return values[option].get(store, values[option].get("*"))
-
-    policies = {}
-    for store in names:
-        rate = of("scrub_rates", store)
-        policies[store] = StorePolicy(
-            limiter=rate and RateLimiter(rate, runtime=runtime),
-            max_in_flight=of("scrub_max_in_flight", store),
-        )
-    return policies
+    return containers.running(values, _chosen(values), handlers, options)
 
 
 def location_strategy_from(conf: cfg.ConfigOpts) -> Chain:

@@ -1,4 +1,4 @@
-"""Kinds of values that several options have."""
+"""Kinds of options: what their values may be, and what is said if not."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from typing import Any
 
 from oslo_config import cfg, types
 
-__all__ = ["Folder", "Folders", "Numbers", "count", "seconds"]
+__all__ = [
+    "GROUP",
+    "Folder",
+    "Folders",
+    "Number",
+    "Numbers",
+    "count",
+    "seconds",
+]
+
+GROUP = "parallelops"
 
 _WORDS = {int: "a whole number", float: "a number of seconds"}
 
 
-class _Number(types.Number):
+class Number(types.Number):
     """A finite number from a minimum on.
 
     That of oslo.config lets NaN and infinity pass, and an empty value.
@@ -56,14 +66,14 @@ class Folder(types.String):
 
 
 def count(name: str, least: int, **others: Any) -> cfg.Opt:
-    """An option with a whole number, ``least`` or more."""
-    kind = _Number(int, "integer value", min=least)
+    """An option that is a whole number, ``least`` or more."""
+    kind = Number(int, "integer value", min=least)
     return cfg.Opt(name, type=kind, **others)
 
 
 def seconds(name: str, least: int = 0, **others: Any) -> cfg.Opt:
-    """An option with a number of seconds, ``least`` or more."""
-    kind = _Number(float, "floating point value", min=least)
+    """An option that is seconds, ``least`` or more."""
+    kind = Number(float, "floating point value", min=least)
     return cfg.Opt(name, type=kind, **others)
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from oslo_config import cfg
 
-from parallelops.config.kinds import Folders, Numbers, count, seconds
-from parallelops.config.locations import LOCATIONS
+from parallelops.config.kinds import GROUP, Folder, count, seconds
+from parallelops.config.scrub import SCRUB
 
 __all__ = ["BACKEND", "GROUP", "OPTIONS"]
-
-GROUP = "parallelops"
 
 # Lines of help are no longer than 68, so that the sample keeps them.
 _EXECUTOR = cfg.StrOpt(
@@ -121,181 +119,113 @@ Possible values:
     ),
 ]
 
-_SCRUB = [
+_LOCATIONS = [
+    cfg.ListOpt(
+        "location_strategies",
+        default=["location_order"],
+        help="""
+In which order the locations of an image are tried.
+
+Each strategy decides among those that are equal to the ones before
+it. So ``store_preference,weight,random`` prefers a store, there the
+greatest weight, and of equal weights any.
+
+Possible values, with commas in between:
+
+* ``location_order``: as they come.
+* ``store_preference``: as ``location_stores`` has their stores.
+* ``weight``: the greatest weight first, the same on every node.
+* ``node_weight``: the greatest weight for this node first.
+* ``random``: any order.
+* ``measured``: by how fast each was from here. Every one is tried
+  now and then, to learn whether it has changed.
+* The names of plug-ins that are installed, in the namespace
+  ``parallelops.location_strategies``.
+
+Related options:
+
+* ``location_stores``
+* ``location_metrics_file``
+* ``node_name``
+""",
+    ),
+    cfg.ListOpt(
+        "location_stores",
+        default=[],
+        sample_default=["fast", "slow"],
+        help="""
+The stores to read from, the preferred one first.
+
+Those that are not named come last. It counts when
+``location_strategies`` has ``store_preference``.
+
+Possible values:
+
+* Names of stores, with commas in between.
+""",
+    ),
     cfg.StrOpt(
-        "scrub_catalog",
+        "node_name",
         regex=".+",
+        sample_default="<the name of this host>",
         help="""
-The catalogue of images that the command parallelops scrub works on.
+The name of this node, by which weights for single nodes are found.
 
-Possible values:
-
-* The path of an SQLite file.
+When it is not set, it is the name that the host has.
 """,
     ),
-    cfg.Opt(
-        "scrub_stores",
-        type=Folders(),
-        default={},
-        sample_default="fast:/srv/fast,slow:/srv/slow",
+    cfg.StrOpt(
+        "location_metrics_file",
+        regex=".+",
+        sample_default="/var/lib/parallelops/metrics.json",
         help="""
-The stores that the command parallelops scrub deletes from.
+Where this node keeps how fast it could read from where.
+
+When it is not set, that is forgotten when the process ends. A file
+that is damaged is renamed, and learning begins anew.
 
 Possible values:
 
-* Names and folders, as ``name:folder`` with commas in between. The
-  names are those that the catalogue has for its locations.
+* The path of a file, in a directory that this process may write.
+  Two processes do not share one.
 """,
     ),
-    count(
-        "scrub_pool_size",
-        least=1,
-        default=1,
+    cfg.ListOpt(
+        "image_handlers",
+        default=["ova", "file", "http"],
         help="""
-How many images are scrubbed at the same time.
+How the data of an image is got from a location, the cheapest first.
 
-This one option chooses between a serial and a parallel scrub, and
-sets the degree. Whatever it is, the locations of one image are
-deleted one after the other.
+Possible values, with commas in between:
 
-WARNING: Many stores limit the rate of requests, and count those of
-all their clients together. The more images are scrubbed at the same
-time, the more requests a second a store gets. One that is pushed
-past its limit refuses or delays deletes, and the uploads and
-downloads of users as well. Learn the limits of each store, start
-low, and raise this step by step.
-
-Possible values:
-
-* 1: images are scrubbed one after the other, without more threads.
-* A whole number above 1: that many images at the same time.
+* ``ova``: takes the disk out of a package, from a file or a host.
+* ``file``: copies a file, or shares its blocks.
+* ``http``: gets it from a host, over http or https.
+* The names of plug-ins that are installed, in the namespace
+  ``parallelops.image_handlers``.
 
 Related options:
 
-* ``executor`` says what scrubs in parallel. It must not be
-  ``serial`` when this is above 1.
+* ``image_folders``
 """,
     ),
-    seconds(
-        "scrub_time",
-        default=0,
+    cfg.ListOpt(
+        "image_folders",
+        item_type=Folder(),
+        default=[],
+        sample_default=["/srv/images"],
         help="""
-Seconds for which a deleted image waits in ``pending_delete``.
+The folders that files of images may be read from.
 
-For so long it can be restored; after that its data is deleted.
+A location is a URL that a user may have chosen. What is not in one
+of these folders is not read, whatever a ``file://`` URL says. When
+none is set, no file is read.
 
 Possible values:
 
-* A number of seconds, 0 or more. With 0 the next scrub takes it.
-""",
-    ),
-    seconds(
-        "scrub_delete_timeout",
-        least=1,
-        default=300,
-        help="""
-Seconds after which the delete of one location counts as hung.
-
-The scrubber reports it as unknown and no longer waits for it. Set
-it well above what the slowest store takes for its largest image.
-
-Possible values:
-
-* A number of seconds, 1 or more.
-""",
-    ),
-    cfg.Opt(
-        "scrub_rates",
-        type=Numbers(float),
-        default={},
-        sample_default="fast:50,slow:2.5",
-        help="""
-How many deletes a second a store gets at the most.
-
-A store that is not named gets as many as the workers can make. When
-it says that this is too many, with a status of 429 or 503, or 498
-where it is Swift, the scrubber slows down and finds out how many it
-takes.
-
-WARNING: The limit is for this process. Several scrubbers that share
-a store add up: give each its part.
-
-Possible values:
-
-* Names and rates, as ``name:rate`` with commas in between. The name
-  ``*`` is for each store that is not named.
-
-Related options:
-
-* ``scrub_max_in_flight``
-* ``scrub_pool_size``
-""",
-    ),
-    cfg.Opt(
-        "scrub_max_in_flight",
-        type=Numbers(int),
-        default={},
-        sample_default="slow:4",
-        help="""
-How many deletes a store gets at the same time, at the most.
-
-A store that is not named gets as many as there are workers, when
-no other store has work.
-
-Possible values:
-
-* Names and whole numbers, as ``name:number`` with commas in
-  between. The name ``*`` is for each store that is not named.
-
-Related options:
-
-* ``scrub_rates``
-* ``scrub_pool_size``
-""",
-    ),
-    seconds(
-        "scrub_interval",
-        least=1,
-        default=300,
-        help="""
-Seconds from one wake-up of a scrubber daemon to the next.
-
-It is ``wakeup_time`` in Glance. Runs do not overlap: after a run
-that took longer, the next multiple of the interval is the time.
-
-Possible values:
-
-* A number of seconds, 1 or more.
-""",
-    ),
-    seconds(
-        "scrub_drain",
-        default=30,
-        help="""
-Seconds to wait for deletes that are under way, when told to stop.
-
-What has not ended by then is reported as unknown, and the next run
-tries again.
-
-Possible values:
-
-* A number of seconds, 0 or more.
-""",
-    ),
-    seconds(
-        "scrub_lease",
-        least=1,
-        default=60,
-        help="""
-Seconds after which other scrubbers take over what a dead one had.
-
-A scrubber that lives says so three times in that time.
-
-Possible values:
-
-* A number of seconds, 1 or more.
+* Paths of folders, from the root on, with commas in between.
 """,
     ),
 ]
 
-OPTIONS = [_EXECUTOR, *BACKEND, *_SCRUB, *LOCATIONS]
+OPTIONS = [_EXECUTOR, *BACKEND, *SCRUB, *_LOCATIONS]

@@ -153,15 +153,19 @@ class Lane:
             _, number, job = heapq.heappop(self._later)
             heapq.heappush(self._ready, (job.task.number, number, job))
 
-    def room(self, workers: int, stores: int) -> int:
+    def room(self, workers: int, stores: int, ahead: int = 0) -> int:
         """How many more deletes may be under way.
 
         One of several stores gets half of the workers until it answers, so
-        that one which is dead does not get them all.
+        that one which is dead does not get them all. ``ahead`` of them may
+        wait for a worker.
         """
         most = workers
         if stores > 1 and not self.answered:
             most = (workers + 1) // 2
+        elif self.limiter is None:
+            # What a limiter let through is not to wait for a worker.
+            most += ahead
         if self.policy.max_in_flight is not None:
             most = min(most, self.policy.max_in_flight)
         return most - len(self.running) - self.hung

@@ -73,9 +73,9 @@ class Location:
         status: what is known of the data.
         deleted_at: when it went to ``pending_delete``, in seconds since the
             epoch; None if it never did.
-        metrics: what an operator says of it, for those who read from it.
         parkings: how many times it was parked, since its store would not
             delete it.
+        metrics: what an operator says of it, for those who read from it.
     """
 
     id: int
@@ -84,8 +84,8 @@ class Location:
     store: str | None = None
     status: LocationStatus = LocationStatus.ACTIVE
     deleted_at: float | None = None
-    metrics: StaticMetrics = dataclasses.field(default_factory=StaticMetrics)
     parkings: int = 0
+    metrics: StaticMetrics = dataclasses.field(default_factory=StaticMetrics)
 
     def __repr__(self) -> str:
         return (

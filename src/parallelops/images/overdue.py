@@ -150,7 +150,13 @@ class Overdue:
             return
         most = max(self._executor.stats().max_workers // _HUNG_SHARE, 1)
         if lane.hung >= min(most, lane.policy.max_in_flight or most):
-            self._lanes.close(lane, f"{lane.hung} of its deletes do not end")
+            why = f"{lane.hung} of its deletes do not end"
+            self._lanes.close(lane, why)
+            for future, job in tuple(lane.running.items()):
+                if job.attempt is not None and job.attempt.since is None:
+                    future.cancel()
+                    del lane.running[future]
+                    self.close(job, why)
 
     def _look_for_starved(self, starving: bool, now: float) -> None:
         """Give up if no worker has begun or ended anything for too long."""

@@ -158,22 +158,27 @@ class Recorder:
         """
         now = self._runtime.monotonic()
         self._look_at_syncs(0.0)
+        self._settle_if_synced(now)
         if self._since is not None and (
             self._size >= self._batch_size
             or now >= self._since + self._batch_seconds
         ):
             self._start_syncs()
             self._look_at_syncs(_AT_ONCE)
-        if self._began is not None and (
-            not self._syncs or now >= self._began + self._batch_seconds
-        ):
-            self._settle()
+            self._settle_if_synced(now)
         if self._syncs:
             return _LOOK
         if self._since is None:
             return math.inf
         left = self._since + self._batch_seconds - self._runtime.monotonic()
         return max(left, 0.0)
+
+    def _settle_if_synced(self, now: float) -> None:
+        # A store that takes its time holds up the others only so long.
+        if self._began is not None and (
+            not self._syncs or now >= self._began + self._batch_seconds
+        ):
+            self._settle()
 
     def flush(self) -> None:
         """Record all that was added. If it raises, it may be called again.

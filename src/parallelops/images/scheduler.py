@@ -219,7 +219,8 @@ class Scheduler:
         if any(other.is_about_to_begin(now) for other in self._lanes):
             # What it will want is not to be taken by those before it.
             workers = max(workers // len(list(self._lanes)), 1)
-        if lane.room(workers, self._stores) <= 0:
+        ahead = self._ahead() if self._is_alone(lane) else 0
+        if lane.room(workers, self._stores, ahead) <= 0:
             return math.inf
         while not lane.ready and lane.unclaimed:
             self._claim(lane)
@@ -228,14 +229,28 @@ class Scheduler:
             return lane.wait(now)
         return None
 
+    def _is_alone(self, lane: Lane) -> bool:
+        """No other store has work."""
+        return not any(
+            other.wants or (other.probing is not None and not other.answered)
+            for other in self._lanes
+            if other is not lane
+        )
+
+    def _ahead(self) -> int:
+        """How many tasks may wait in front of the workers, so that none has
+        nothing to do while this thread records or claims."""
+        return 0 if self._hung else self._workers // 2
+
     def _room(self) -> int:
-        """How many more tasks there may be: as many as there are workers,
-        but no more than there is room for beside those of others."""
+        """How many more tasks there may be: some more than there are
+        workers, but no more than there is room for beside those of others.
+        """
         stats = self._executor.stats()
         self._workers = stats.max_workers
         ours = len(self._probes) + len(self._hung)
         ours += sum(len(lane.running) for lane in self._lanes)
-        room = stats.max_workers - ours
+        room = stats.max_workers + self._ahead() - ours
         if stats.max_queue is not None:
             taken = stats.running + stats.queued
             most = stats.max_workers + stats.max_queue

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from parallelops.errors import CatalogError, IllegalTransition, NotInCatalog
-from parallelops.images import sqlitefile, sqlitescrub
+from parallelops.images import sqlitescrub
 from parallelops.images.location import LocationStatus, check_transition
+from parallelops.images.sqlitefile import CATALOG
 from parallelops.images.status import ImageStatus, image_status
 from parallelops.runtime import ThreadRuntime
+from parallelops.sqlitefile import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -60,7 +62,7 @@ class SQLiteCatalog:
         self.path = Path(path).absolute()
         self._lock = (runtime or ThreadRuntime()).rlock()
         self._process = os.getpid()
-        self._connection = sqlitefile.connect(self.path, busy_timeout)
+        self._connection = CATALOG.connect(self.path, busy_timeout)
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
@@ -313,7 +315,7 @@ class SQLiteCatalog:
 
     @contextlib.contextmanager
     def _reading(self, doing: str = "read") -> Iterator[sqlite3.Connection]:
-        with self._lock, sqlitefile.explained(self.path, doing):
+        with self._lock, CATALOG.explained(self.path, doing):
             if os.getpid() != self._process:
                 raise CatalogError(
                     f"{self.path}: this process was forked off the one that "
@@ -325,6 +327,6 @@ class SQLiteCatalog:
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with (
             self._reading("write") as connection,
-            sqlitefile.transaction(connection),
+            transaction(connection),
         ):
             yield connection

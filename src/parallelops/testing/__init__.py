@@ -3,7 +3,8 @@
 - :class:`ExecutorContract` is what every executor promises, as tests.
 - :func:`explore` runs a test under many schedules, in virtual time.
 - :class:`ManualExecutor` and :class:`FakeClock` move when the test says so.
-- :class:`MemoryCatalog` and :class:`MemoryStore` fail as the test plans.
+- :class:`MemoryCatalog`, :class:`MemoryStore` and :class:`MemoryJournal` fail
+  as the test plans.
 - :mod:`parallelops.testing.strategies` makes such plans, with hypothesis.
 """
 
@@ -17,6 +18,7 @@ from parallelops.testing.fakes import (
     MemoryStore,
     WriteFault,
 )
+from parallelops.testing.journals import JournalFault, MemoryJournal
 from parallelops.testing.manual import FakeClock, ManualExecutor
 from parallelops.testing.simulation import (
     Deadlock,
@@ -33,8 +35,10 @@ __all__ = [
     "FakeClock",
     "Fault",
     "Finding",
+    "JournalFault",
     "ManualExecutor",
     "MemoryCatalog",
+    "MemoryJournal",
     "MemoryStore",
     "Sim",
     "SimulationFailure",
