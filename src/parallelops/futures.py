@@ -49,7 +49,7 @@ FINISHED: Final = _std.FINISHED
 DONE: Final = (FINISHED, _CANCELLED, _std.CANCELLED)
 
 # What an owned future has for a call: nothing left to pop.
-_TAKEN: Final[list[Any]] = []
+TAKEN: Final[list[Any]] = []
 
 _log = logging.getLogger(__name__)
 
@@ -213,7 +213,7 @@ class Future(concurrent.futures.Future[T]):
             fn, args, kwargs, context = self._call.pop()
         except IndexError:
             return None
-        self._call = _TAKEN
+        self._call = TAKEN
         self._result = fn  # until there is one; see label()
         self._status = _RUNNING
         try:
@@ -261,7 +261,7 @@ class Future(concurrent.futures.Future[T]):
             self._call.pop()
         except IndexError:
             return False
-        self._call = _TAKEN
+        self._call = TAKEN
         return True
 
     def revoke(self) -> bool:

@@ -39,8 +39,14 @@ class Book(Protocol):
     def lost(self, error: BaseException) -> None:
         """A ticket will never be taken; ``error`` says why."""
 
-    def label(self) -> str:
-        """What a worker is doing who serves, for logs."""
+    def ticket(self) -> Future[Any]:
+        """Make what stands in a pool's queue for any of the work.
+
+        The pool uses it as one of its futures, any number of times: ``run``
+        does what is next, and ``drop`` and ``revoke`` are as :meth:`lost`.
+        ``takes_slot`` is False. To the order that :meth:`Intake.insert`
+        keeps it has no place, which ``arrival`` tells by not being a number.
+        """
 
 
 class Intake:
@@ -87,6 +93,20 @@ class Intake:
         if not ticket.taken():
             future.add_done_callback(ticket.settle)
         return None
+
+    def insert(self, future: Any) -> bool:
+        """A worker that looks for the next at once brings a future of the
+        book, which has an ``arrival``, and keeps the order of these.
+
+        Returns:
+            False if it takes a ticket, since it is not in the queue, or not
+            for sure in its place.
+        """
+        return False
+
+    def leave_ticket(self) -> None:
+        """A worker that looks for the next at once brings a ticket."""
+        raise NotImplementedError
 
     def refusal(self) -> BaseException:
         """Why tickets are lost, if they are."""

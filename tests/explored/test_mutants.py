@@ -266,12 +266,12 @@ BUGS = {
         ),
         Mutant(
             "a submit does not look whether its key is held meanwhile",
-            "keyed/turns.py",
-            "            if self.wary:\n",
+            "keyed/executor.py",
+            "            if turns.wary:\n",
             "            if False:\n",
         ),
     ],
-    "keyed::test_block": [
+    "keyed_ends::test_block": [
         Mutant(
             "who waits for room does not look once more",
             "keyed/entries.py",
@@ -281,12 +281,12 @@ BUGS = {
         ),
         Mutant(
             "who leaves does not look for those who wait for room",
-            "keyed/turns.py",
+            "keyed/serving.py",
             "if self.drains or self.blocked or self._put_off:",
             "if self.drains or self._put_off:",
         ),
     ],
-    "keyed::test_broken_executor": [
+    "keyed_ends::test_broken_executor": [
         Mutant(
             "a worker that is about to die counts as one that will come",
             "backends/intake.py",
@@ -294,7 +294,7 @@ BUGS = {
             "if pool.closed and not self.inside():",
         ),
     ],
-    "keyed::test_executor_shutdown_races": [
+    "keyed_ends::test_executor_shutdown_races": [
         Mutant(
             "a ticket is left in the queue of a pool that was closed",
             "backends/intake.py",
@@ -305,9 +305,9 @@ BUGS = {
     "keyed::test_shared_and_exclusive": [
         Mutant(
             "the first shared one to end passes the turn of all",
-            "keyed/line.py",
-            "        if len(active) > 1:\n            return operation\n",
-            "",
+            "keyed/executor.py",
+            'operation.plain = ordered and mode == "exclusive" and ',
+            "operation.plain = ordered and ",
         ),
         Mutant(
             "a shared one joins whoever has the turn",
@@ -316,10 +316,64 @@ BUGS = {
             "not operation.shared",
         ),
     ],
-    "keyed::test_drain": [
+    "keyed_turns::test_the_next_is_older_than_others": [
+        Mutant(
+            "the next of a key goes to the end of the queue, however old",
+            "backends/intake.py",
+            "if last._owner is book and last.arrival < arrival:",
+            "if last._owner is book:",
+        ),
+        Mutant(
+            "the next of a key goes to the front, however young",
+            "backends/intake.py",
+            "if first._owner is book and arrival < first.arrival:",
+            "if True:",
+        ),
+        Mutant(
+            "who takes an operation does not look for older ones",
+            "keyed/operation.py",
+            "and self.plain and not turns.late:",
+            "and self.plain:",
+        ),
+    ],
+    "keyed_turns::test_the_next_is_younger_than_others": [
+        Mutant(
+            "who inserts does not look whether another one did meanwhile",
+            "backends/intake.py",
+            "return ready[-2] is last",
+            "return True",
+        ),
+    ],
+    "keyed_turns::test_quarantine_races_the_beginning": [
+        Mutant(
+            "who begins one looks at its call after its turn",
+            "keyed/operation.py",
+            "                call = calls.pop()\n",
+            "                call = self._call.pop()\n",
+        ),
+    ],
+    "keyed_turns::test_the_next_races_other_tasks": [
+        Mutant(
+            "a ticket can be taken before what it is for is there",
+            "keyed/serving.py",
+            "            self.put_late(after)\n"
+            "            self.intake.leave_ticket()\n",
+            "            self.intake.leave_ticket()\n"
+            "            self.put_late(after)\n",
+        ),
+    ],
+    "keyed_turns::test_the_next_does_not_wait_for_a_callback": [
+        Mutant(
+            "nobody is woken for the next while a callback is called",
+            "keyed/operation.py",
+            "turns.finish(self, succeeded, goes_on=not calls_back)",
+            "turns.finish(self, succeeded, goes_on=True)",
+        ),
+    ],
+    "keyed_ends::test_drain": [
         Mutant(
             "an operation that ends does not look for those who wait for it",
-            "keyed/turns.py",
+            "keyed/serving.py",
             "if self.drains or self.blocked or self._put_off:",
             "if self.blocked or self._put_off:",
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pathlib
 import subprocess
@@ -10,7 +11,8 @@ import threading
 
 import pytest
 from tests.executors.test_greenthread import RUN_PYTEST, python
-from tests.keyed.contract import LIMIT, KeyedContract
+from tests.keyed.base import LIMIT
+from tests.keyed.contract import KeyedContract
 
 from parallelops import (
     ExecutorBroken,
@@ -18,6 +20,7 @@ from parallelops import (
     events,
     load_executor,
 )
+from parallelops.testing.contract.base import log_of
 
 GREEN = pathlib.Path(__file__).with_name("green")
 
@@ -108,6 +111,46 @@ def test_it_takes_no_slots():
         assert executor.submit(int).result(LIMIT) == 0
 
 
+def test_plain_tasks_keep_their_turn():
+    """What comes later to a busy key does not go before them."""
+    with (
+        load_executor("thread", max_workers=1) as executor,
+        KeyedExecutor(executor) as keyed,
+    ):
+        gate = threading.Event()
+        ran = []
+        keyed.submit("k", gate.wait, LIMIT)
+        keyed.submit("k", ran.append, "before")
+        keyed.submit("other", ran.append, "before")
+        executor.submit(ran.append, "plain")
+        for _ in range(50):
+            keyed.submit("k", ran.append, "after")
+        gate.set()
+        keyed.drain(timeout=LIMIT)
+        assert ran.index("plain") <= 2
+
+
+def test_a_signal_handler_in_the_midst_of_a_change():
+    """What it submits is run there, by an executor that does so at once."""
+    with (
+        log_of("parallelops") as records,
+        load_executor("serial") as executor,
+        KeyedExecutor(executor) as keyed,
+    ):
+        futures = []
+
+        def handle():
+            futures.append(keyed.submit("k", int))
+
+        keyed._turns.do(handle)
+        keyed.drain(timeout=LIMIT)
+        assert futures[0].result(LIMIT) == 0
+        assert not keyed._turns._serving
+        futures.clear()
+        gc.collect()
+    assert not records
+
+
 def test_surplus_workers_leave():
     """A pool that shrinks does so under a load of operations too."""
     with (
@@ -165,6 +208,38 @@ def test_a_forked_child():
         env=os.environ,
     )
     assert run.stdout.split() == ["fine", "parent"], run.stderr
+
+
+FORK_INSIDE = """
+import os, warnings
+from parallelops import KeyedExecutor, load_executor
+warnings.simplefilter("ignore", DeprecationWarning)
+executor = load_executor("thread", max_workers=1)
+keyed = KeyedExecutor(executor)
+futures = []
+def run():
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    # It has ended, for all books, when it is told.
+    futures[0].add_done_callback(lambda _: os._exit(7 + keyed.pending("k")))
+executor.submit(lambda: futures.append(keyed.submit("k", run))).result()
+assert futures[0].result(10) == 7
+print("fine")
+"""
+
+
+def test_a_fork_in_an_operation():
+    """It goes on in the child, and ends there."""
+    run = subprocess.run(
+        [sys.executable, "-c", FORK_INSIDE],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ,
+    )
+    assert run.stdout.split() == ["fine"], run.stderr
 
 
 def test_an_executor_that_breaks():

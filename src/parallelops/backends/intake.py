@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 from typing import TYPE_CHECKING, Any
 
 from parallelops import waiting
 from parallelops.backends.worker import Worker
-from parallelops.errors import ExecutorShutdown
 from parallelops.intake import Intake
 
 if TYPE_CHECKING:
@@ -17,51 +17,7 @@ if TYPE_CHECKING:
     from parallelops.futures import Future
     from parallelops.intake import Book, Call
 
-__all__ = ["PoolIntake", "Ticket"]
-
-
-class Ticket:
-    """Stands in the ready queue, among the futures, for a book.
-
-    It has what a pool asks of those, takes no slot, and is in no count:
-    ``run`` answers None, as that of a cancelled future does.
-
-    Args:
-        book: what to serve.
-        pool: whose worker takes it.
-    """
-
-    __slots__ = ("_book", "_pool")
-
-    # Nobody observes it; the book's own futures are observed.
-    observed = None
-    takes_slot = False
-
-    def __init__(self, book: Book, pool: Pool) -> None:
-        self._book = book
-        self._pool = pool
-
-    def run(self) -> None:
-        """A worker has taken it."""
-        if self._book.serve():
-            self._pool.runtime.interrupted()
-
-    def drop(self) -> bool:
-        """The pool cancels what waits; nothing is to be counted."""
-        self._book.lost(ExecutorShutdown("cancelled by a shutdown"))
-        return False
-
-    def revoke(self) -> bool:
-        """The pool has broken down; nothing more is to be done for it."""
-        self._book.lost(self._pool.refuse())
-        return False
-
-    def abandon(self, error: BaseException) -> None:
-        """In a forked child the book sees to its futures itself."""
-
-    def label(self) -> str:
-        """For logs."""
-        return self._book.label()
+__all__ = ["PoolIntake"]
 
 
 class PoolIntake(Intake):
@@ -81,7 +37,11 @@ class PoolIntake(Intake):
         super().__init__(executor, book)
         self.bind = bind
         self._pool = pool
-        self._ticket: Any = Ticket(book, pool)
+        self._ticket = book.ticket()
+        # A queue that we may put things in the midst of.
+        self._queue = (
+            pool.ready if isinstance(pool.ready, collections.deque) else None
+        )
 
     def watch(self, future: Future[Any]) -> None:
         if self._pool.observers:
@@ -113,6 +73,34 @@ class PoolIntake(Intake):
         except BaseException as error:
             return self._take_back(ticket, error)
         return None
+
+    # Both wake nobody: this worker looks at the queue next. Should it leave
+    # instead, it looks all the same, and so do those who stay: nobody sleeps
+    # while there are too many.
+
+    def insert(self, future: Any) -> bool:
+        ready = self._queue
+        if ready is None:
+            return False
+        try:
+            if not ready:
+                ready.append(future)
+                return ready[0] is future
+            book, arrival = self._book, future.arrival
+            last = ready[-1]
+            if last._owner is book and last.arrival < arrival:
+                ready.append(future)
+                return ready[-2] is last
+            first = ready[0]
+            if first._owner is book and arrival < first.arrival:
+                ready.appendleft(future)
+                return ready[1] is first
+        except IndexError:
+            pass  # others take at the same time
+        return False
+
+    def leave_ticket(self) -> None:
+        self._pool.ready.append(self._ticket)
 
     def _take_back(
         self, ticket: Any, error: BaseException

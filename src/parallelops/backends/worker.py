@@ -102,7 +102,7 @@ class Worker(waiting.Party):
                 self.succeeded += 1
             elif succeeded is None:
                 # Cancelled, run by one who waited for it, or a ticket.
-                if self._leaves():
+                if pool.seats.owed and pool.dismiss(self):
                     return
                 continue
             else:
@@ -116,10 +116,6 @@ class Worker(waiting.Party):
             future.publish()
             if pool.seats.owed and pool.dismiss(self):
                 return
-
-    def _leaves(self) -> bool:
-        """Is it one too many?"""
-        return bool(self.pool.seats.owed) and self.pool.dismiss(self)
 
     def _tell(self, kind: type[events.ExecutorEvent]) -> None:
         if self.pool.observers:

@@ -144,6 +144,7 @@ class Entrance:
     def _run_here(self, operation: Operation[T], rule: str) -> Operation[T]:
         turns = self._turns
         permit = operation.permit = locked(turns.runtime)
+        operation.plain = False
         answer, owed = turns.change(turns.queue, operation, rule, False, True)
         if answer is not None:
             return self._entered(operation, answer, owed)

@@ -52,7 +52,7 @@ class Entries:
         self.room = bytearray(max_pending)
         self.entries: dict[Hashable, Operation[Any] | Line] = {}
         self.loose: dict[Operation[Any], None] = {}
-        self.late: list[tuple[int, Operation[Any]]] = []
+        self.late: list[tuple[float, Operation[Any]]] = []
         self.closed = False
         self.blocked: collections.deque[Blocked] = collections.deque()
         self.drains: list[Drain] = []
@@ -109,28 +109,6 @@ class Entries:
             self.line_of(key).remove(operation)
             self.freed.append(key)
         operation.state = ENDED
-
-    def pass_on(self, operation: Operation[Any]) -> Operation[Any] | None:
-        """Change: give the turn of one that has ended to the next.
-
-        Returns:
-            The next, if there is one; or the same, if it is not as simple
-            as that, and then nothing has changed.
-        """
-        key = operation.key
-        entry = self.entries.get(key)
-        if entry is operation:
-            del self.entries[key]
-            operation.state = ENDED
-            return None
-        if isinstance(entry, Line) and operation.ordered and not self.wary:
-            after = entry.pass_on(operation)
-            if after is None:
-                del self.entries[key]
-            if after is not operation:
-                operation.state = ENDED
-            return after
-        return operation
 
     # -- looking
 

@@ -81,6 +81,11 @@ class KeyedExecutor:
         self._entrance = Entrance(self._turns, on_full)
         self._bind = self._turns.intake.bind
         self._watch = self._turns.intake.watch if executor.observers else None
+        # What each submit takes, without looking it up.
+        self._arrive = self._turns.arrive
+        self._take_room = self._turns.room.pop
+        self._settle = self._turns.entries.setdefault
+        self._push = self._turns.push
 
     # -- submitting
 
@@ -111,22 +116,34 @@ class KeyedExecutor:
             turns,
             [(fn, args, kwargs or None, _copy_context())],
             key,
-            next(turns.arrivals),
+            self._arrive(),
         )
         if self._watch is not None:
             self._watch(operation)
         if key is None:
-            operation.ordered = False
+            operation.ordered = operation.plain = False
             return self._entrance.enter(operation)
         try:
-            turns.room.pop()
+            self._take_room()
         except IndexError:
             return self._entrance.enter(operation)
-        if turns.entries.setdefault(key, operation) is not operation:
-            if turns.append(operation):
+        entry = self._settle(key, operation)
+        if entry is not operation:
+            if turns.append(operation, entry):
                 return operation
             return self._entrance.enter(operation, has_room=True)
-        turns.start(operation)  # its key was idle: it has its turn
+        # Its key was idle: it has its turn, and is its own ticket. Look only
+        # now: who is wary says so, and looks at the entries afterwards.
+        try:
+            error: BaseException | None = None
+            if turns.wary:
+                error = turns.refusal(operation)
+            if error is None:
+                error = self._push(operation)
+        except BaseException as interrupt:
+            error = interrupt
+        if error is not None:
+            turns.not_started(operation, error)
         return operation
 
     def enqueue(
@@ -184,6 +201,7 @@ class KeyedExecutor:
             deadline = end if deadline is None else min(end, deadline)
         operation = self._operation(key, call, (), {})
         operation.ordered = ordered
+        operation.plain = ordered and mode == "exclusive" and deadline is None
         operation.shared = mode == "shared"
         operation.deadline = deadline
         operation.tag = tag
@@ -203,7 +221,7 @@ class KeyedExecutor:
             self._turns,
             [(fn, args, kwargs or None, _copy_context())],
             key,
-            next(self._turns.arrivals),
+            self._arrive(),
         )
         if self._watch is not None:
             self._watch(operation)

@@ -47,7 +47,7 @@ class Ledger(Entries):
 
     Attributes:
         lock: guards what is not changed in single atomic steps.
-        arrivals: numbers for those that come.
+        arrive: gives a number to one that comes.
         counts: of what else has happened, by name.
     """
 
@@ -62,7 +62,7 @@ class Ledger(Entries):
         self.runtime = runtime
         self.lock = runtime.rlock()
         super().__init__(max_pending, max_pending_per_key)
-        self.arrivals = itertools.count(1)
+        self.arrive: Callable[[], int] = itertools.count(1).__next__
         self.counts = collections.Counter[str]()
         self.succeeded = self.failed = 0
         # Who ended in this change without having begun.
@@ -160,8 +160,11 @@ class Ledger(Entries):
             self.insert(operation)
         return answer
 
-    def append(self, operation: Operation[Any]) -> bool:
-        """Put one that has room behind the others of its key.
+    def append(
+        self, operation: Operation[Any], entry: Operation[Any] | Line
+    ) -> bool:
+        """Put one that has room behind the others of its key, which were
+        this entry a moment ago.
 
         Returns:
             False if it is not as simple as that: then nothing has changed.
@@ -171,9 +174,13 @@ class Ledger(Entries):
                 return False
             self._changing = True
             try:
-                entry = self.entries.get(operation.key)
+                if type(entry) is not Line:
+                    key = operation.key
+                    if self.entries.get(key) is not entry:
+                        return False
+                    entry = self.line_of(key)
                 if (
-                    type(entry) is not Line
+                    not entry.active  # it may be an entry no more
                     or len(entry.queue) + 1 >= self.max_pending_per_key
                 ):
                     return False
@@ -362,16 +369,27 @@ class Ledger(Entries):
 
     def start_anew(self, left: list[Operation[Any]]) -> None:
         """In a forked child: there is nothing but these, which run."""
-        held, closed, wary = self.held, self.closed, self.wary
-        Ledger.__init__(
-            self,
-            self.name,
-            self.runtime,
-            self.max_pending,
-            self.max_pending_per_key,
-        )
-        self.held, self.closed, self.wary = held, closed, wary
+        self.lock = self.runtime.rlock()
+        self._changing = False
+        for entry in self.entries.values():
+            if type(entry) is Line:
+                entry.active.clear()  # a submit may have it in hand
+        for empty in (
+            self.entries,
+            self.loose,
+            self.late,
+            self.drains,
+            self.blocked,
+            self.freed,
+            self._dropped,
+            self._put_off,
+        ):
+            empty.clear()
+        self.owed = 0
+        self.room[:] = bytes(self.max_pending)
+        self.counts.clear()
+        self.succeeded = self.failed = 0
         for operation in left:
-            operation.ordered = False
+            operation.ordered = operation.plain = False
             self.loose[operation] = None
             self.room.pop()

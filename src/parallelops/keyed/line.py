@@ -70,19 +70,17 @@ class Line:
             del self.active[operation]
 
     def pass_on(self, operation: Operation[Any]) -> Operation[Any] | None:
-        """Give the turn of one that has ended to the next.
+        """Give the turn of a plain one that has ended to the next.
 
         Returns:
             The next, if there is one; or the same, if it is not as simple
             as that, and then nothing has changed.
         """
         active, queue = self.active, self.queue
-        if len(active) > 1:
-            return operation
         after = None
         if queue:
             after = queue[0]
-            if after.shared or after.deadline is not None or after.permit:
+            if not after.plain:
                 return operation
             queue.popleft()
             after.state = READY

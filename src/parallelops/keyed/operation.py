@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures._base import CANCELLED_AND_NOTIFIED
+from concurrent.futures._base import (
+    CANCELLED_AND_NOTIFIED,
+    PENDING,
+)
+from concurrent.futures._base import RUNNING as MAKING_CALL
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from parallelops.errors import Superseded
-from parallelops.futures import FINISHED, Future
-from parallelops.watchers import wake
+from parallelops.futures import FINISHED, TAKEN, Future
+from parallelops.naming import describe
+from parallelops.watchers import Watchers, wake
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -47,11 +52,12 @@ class Operation(Future[T]):
     In a pool's ready queue it is its own ticket.
 
     Attributes:
-        turns: its owner.
         key: what it is ordered by.
         arrival: its number; older ones have smaller ones.
         state: where it is; written under the owner's lock, except by who
             pops the call.
+        plain: whether it is as most are: ordered, exclusive, without a
+            deadline, and run by a worker.
         ordered: False if it has no turn to wait for.
         shared: whether it may run together with others that are.
         deadline: on the runtime's clock, when it is too late to begin.
@@ -68,32 +74,46 @@ class Operation(Future[T]):
     tag: Hashable = None
     permit: Lock | None = None
 
-    __slots__ = ("arrival", "key", "state", "turns")
+    _owner: Turns
+
+    __slots__ = ("arrival", "key", "plain", "state")
 
     def __init__(
-        self, turns: Turns, call: list[Any], key: Hashable, arrival: int
+        self, turns: Turns, call: list[Any], key: Hashable, arrival: float
     ) -> None:
-        super().__init__(turns, call)
-        self.turns = turns
+        # What its class does, without a call: there are many of them.
+        self._owner = turns
+        self._call = call
+        self._status = PENDING
+        self._exception = None
+        self._watched = None
         self.key = key
         self.arrival = arrival
         self.state = READY
+        self.plain = True
 
     # -- beginning
 
-    def begin(self) -> bool:
-        """Claim the right to run it; False if it has not its turn."""
+    def take(self) -> Any:
+        """Take the call, to make it; None if it has not its turn."""
         # In this order, since who takes the turn back makes a new list.
         calls = self._call
         if self.state != READY:
-            return False
-        if self.deadline is not None and self.turns.expire(self):
-            return False
+            return None
+        if self.deadline is not None and self._owner.expire(self):
+            return None
         try:
             call = calls.pop()
         except IndexError:
-            return False
+            return None
         self.state = RUNNING
+        return call
+
+    def begin(self) -> bool:
+        """Claim the right to run it; False if it has not its turn."""
+        call = self.take()
+        if call is None:
+            return False
         self._call = [call]
         return True
 
@@ -103,18 +123,49 @@ class Operation(Future[T]):
         Returns:
             None, so that the pool counts nothing: it took no slot.
         """
-        turns = self.turns
+        turns = self._owner
+        call = None
+        # In this order, since who takes the turn back makes a new list.
+        calls = self._call
+        if self.state == READY and self.plain and not turns.late:
+            try:
+                call = calls.pop()
+                self.state = RUNNING
+            except IndexError:
+                pass  # somebody else has it, so this is but a ticket
+        if call is None:
+            self, call = turns.exchange(self)
+            if call is None:
+                return
+        self._call = TAKEN
+        # What its class does, and perform(), without the calls.
+        fn, args, kwargs, context = call
+        self._result = fn
+        self._status = MAKING_CALL
         try:
-            if not turns.late and self.begin():
-                interrupted = turns.perform(self, own=True)
+            if kwargs:
+                self._result = context.run(fn, *args, **kwargs)
             else:
-                if self.state == READY:
-                    turns.put_late(self)
-                interrupted = turns.serve()
-            if interrupted:
+                self._result = context.run(fn, *args)
+        except BaseException as failure:
+            self._fail(failure, describe(fn))
+            succeeded = False
+        else:
+            succeeded = True
+        # Or what dies with them could hold up the next.
+        del call, fn, args, kwargs, context
+        self._status = FINISHED
+        # Callbacks are the user's code; who just waits is told in no time.
+        calls_back = type(self._watched) is Watchers
+        owed = turns.finish(self, succeeded, goes_on=not calls_back)
+        if owed:
+            turns.bring(owed)
+        if self._watched is not None:
+            self._announce()
+        if not succeeded:
+            if self.interrupted():
                 turns.runtime.interrupted()
-        finally:
-            # A failure's frames lead back to this one.
+            # The failure's frames lead back to this one.
             del self
 
     def make_call(self) -> bool | None:
@@ -196,12 +247,12 @@ class Operation(Future[T]):
 
     def drop(self) -> bool:
         """The pool cancels what waits; it is in none of its counts."""
-        self.turns.cancel(self)
+        self._owner.cancel(self)
         return False
 
     def revoke(self) -> bool:
         """The pool has broken down; nothing more is to be done for it."""
-        self.turns.fail(self)
+        self._owner.fail(self)
         return False
 
     def abandon(self, failure: BaseException) -> None:
