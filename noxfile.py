@@ -93,6 +93,20 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def glance(session: nox.Session) -> None:
+    """Test with a real Glance, and MariaDB if it is here.
+
+    After ``-- bench`` it runs the benchmark against Glance's own scrubber.
+    """
+    session.install(".[glance]", "pymysql", *group("test"))
+    if session.posargs[:1] == ["bench"]:
+        script = "benchmarks/bench_glance.py"
+        session.run("python", "-W", "ignore", script, *session.posargs[1:])
+        return
+    session.run("pytest", "tests/integrations/glance", *session.posargs)
+
+
+@nox.session(default=False)
 def explore(session: nox.Session) -> None:
     """Explore for hours; ``-- 10000`` runs that many schedules instead.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops import plugins
+from parallelops.cli import glancescrub
 from parallelops.cli.arguments import count, seconds
 from parallelops.cli.progress import shown
 from parallelops.cli.stopping import StopSignal
@@ -17,11 +18,11 @@ from parallelops.errors import ParallelopsError, ShutdownTimeout
 from parallelops.observe import AuditLog, ChromeTrace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from parallelops.events import Observer
     from parallelops.executor import Executor
-    from parallelops.images import Scrubber, ScrubReport, StorePolicy
+    from parallelops.images import Scrubber, ScrubReport
 
 __all__ = ["add_to", "run"]
 
@@ -128,6 +129,7 @@ def add_to(commands: Any) -> None:
         help="write a timeline to this file, which must not exist yet; open "
         "it in https://ui.perfetto.dev",
     )
+    glancescrub.add_to(parser)
     parser.set_defaults(run=run)
 
 
@@ -138,25 +140,16 @@ def run(arguments: argparse.Namespace) -> int:
         plugins.prepare_process(arguments.executor)
     from parallelops import config
 
-    conf = config.read(arguments.config_file)
-    for argument, option in _OPTIONS.items():
-        value = getattr(arguments, argument)
-        if value is not None:
-            config.override(conf, option, value)
-    config.validate(conf)
+    conf = _configuration(arguments)
     options = conf[config.GROUP]
     plugins.prepare_process(options.executor)
-    if not options.scrub_catalog:
-        raise ParallelopsError("name a catalogue: --catalog FILE")
-    stores = dict(arguments.store) or options.scrub_stores
-    if not stores:
-        raise ParallelopsError("name a store: --store [NAME=]FOLDER")
-    if None in stores and len(stores) > 1:
-        raise ParallelopsError("name every store: --store NAME=FOLDER")
-    if not Path(options.scrub_catalog).exists():
-        raise ParallelopsError(
-            f"there is no catalogue {options.scrub_catalog}"
-        )
+    folders: Mapping[str | None, str] = {}
+    if not arguments.glance_config:
+        folders = _folders(options, arguments)
+    elif conf.restore or arguments.restore:
+        return glancescrub.restore(conf, arguments)
+    if arguments.glance_config and conf.daemon:
+        arguments.daemon = True
     if arguments.daemon and (arguments.dry_run or arguments.limit):
         raise ParallelopsError(
             "--daemon goes neither with --dry-run nor with --limit"
@@ -173,32 +166,43 @@ def run(arguments: argparse.Namespace) -> int:
         executor = config.scrub_executor_from(conf, **choices)
         stack.callback(_leave, executor)
         stop = stack.enter_context(StopSignal(executor.runtime))
-        named = [name or "" for name in stores]
-        policies = config.scrub_policies_from(conf, named, executor.runtime)
-        scrubber = stack.enter_context(
-            _scrubber(executor, options, stores, policies, observers)
-        )
+        if arguments.glance_config:
+            opened = glancescrub.scrubber(
+                executor, conf, arguments.lock_file, observers
+            )
+        else:
+            opened = _scrubber(executor, conf, folders, observers)
+        scrubber, prepare = stack.enter_context(opened)
+
+        def run_once() -> ScrubReport:
+            if not arguments.dry_run:
+                prepare()
+            return scrubber.run_once(
+                arguments.limit,
+                dry_run=arguments.dry_run,
+                stop=stop,
+                drain=options.scrub_drain,
+            )
+
         if arguments.daemon:
+            from parallelops.images.daemon import run_forever
+
             reports: list[ScrubReport] = []
 
             def show(report: ScrubReport) -> None:
                 reports[:] = [report]
                 _print(report, as_json=arguments.json, indent=None)
 
-            scrubber.run_forever(
+            run_forever(
+                run_once,
                 stop,
+                executor.runtime,
                 interval=options.scrub_interval,
-                drain=options.scrub_drain,
                 report=show,
             )
             left = [x.outcome for x in reports[0].failures] if reports else []
             return int(any(outcome != "skipped" for outcome in left))
-        report = scrubber.run_once(
-            arguments.limit,
-            dry_run=arguments.dry_run,
-            stop=stop,
-            drain=options.scrub_drain,
-        )
+        report = run_once()
     _print(report, as_json=arguments.json, indent=2)
     if report.stopped:
         return 128 + stop.number
@@ -212,23 +216,63 @@ def _print(report: ScrubReport, *, as_json: bool, indent: int | None) -> None:
     print(*lines, sep="\n", flush=True)
 
 
+def _configuration(arguments: argparse.Namespace) -> Any:
+    from parallelops import config
+
+    glancescrub.check(arguments)
+    if arguments.glance_config:
+        from parallelops.config import glance
+
+        conf = glance.read(arguments.glance_config + arguments.config_file)
+    else:
+        conf = config.read(arguments.config_file)
+    for argument, option in _OPTIONS.items():
+        value = getattr(arguments, argument)
+        if value is not None:
+            config.override(conf, option, value)
+    config.validate(conf)
+    return conf
+
+
+def _folders(
+    options: Any, arguments: argparse.Namespace
+) -> Mapping[str | None, str]:
+    if not options.scrub_catalog:
+        raise ParallelopsError("name a catalogue: --catalog FILE")
+    stores = dict(arguments.store) or options.scrub_stores
+    if not stores:
+        raise ParallelopsError("name a store: --store [NAME=]FOLDER")
+    if None in stores and len(stores) > 1:
+        raise ParallelopsError("name every store: --store NAME=FOLDER")
+    if not Path(options.scrub_catalog).exists():
+        raise ParallelopsError(
+            f"there is no catalogue {options.scrub_catalog}"
+        )
+    return stores
+
+
 @contextlib.contextmanager
 def _scrubber(
     executor: Executor,
-    options: Any,
+    conf: Any,
     folders: Mapping[str | None, str],
-    policies: Mapping[str, StorePolicy],
     observers: list[Observer],
-) -> Iterator[Scrubber]:
+) -> Iterator[tuple[Scrubber, Callable[[], object]]]:
+    """A scrubber, and what to do before each of its runs."""
+    from parallelops import config
     from parallelops.images import FileStore, Scrubber, SQLiteCatalog
 
+    options = conf[config.GROUP]
     stores: Any = {name: FileStore(folders[name]) for name in folders}
     single = stores.get(None)
+    policies = config.scrub_policies_from(
+        conf, [name or "" for name in folders], executor.runtime
+    )
     with (
         SQLiteCatalog(options.scrub_catalog) as catalog,
         shown("image") as progress,
     ):
-        yield Scrubber(
+        scrubber = Scrubber(
             executor,
             catalog=catalog,
             store=single or stores,
@@ -239,6 +283,7 @@ def _scrubber(
             progress=progress,
             observers=observers,
         )
+        yield scrubber, lambda: None
 
 
 def _leave(executor: Executor) -> None:

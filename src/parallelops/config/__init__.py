@@ -79,16 +79,19 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     conf.register_opts(OPTIONS, group=GROUP)
 
 
-def read(files: Iterable[str]) -> cfg.ConfigOpts:
+def read(
+    files: Iterable[str], conf: cfg.ConfigOpts | None = None
+) -> cfg.ConfigOpts:
     """A configuration of its own, for a program that has no other.
 
     Args:
         files: the files to read, and no others; later ones win.
+        conf: with more options, for what else is in the files.
 
     Raises:
         ConfigError: one cannot be read; its path is the option's name.
     """
-    conf = cfg.ConfigOpts()
+    conf = cfg.ConfigOpts() if conf is None else conf
     register_opts(conf)
     for name in files:
         # One by one, so that an error can name the file.

@@ -1,0 +1,1 @@
+"""Other projects' databases and services, for those who have them."""
