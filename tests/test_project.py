@@ -50,7 +50,7 @@ FLOORS = (
         "watchers",
         "watching",
     },
-    {"backends", "keyed", "plugins", "ratelimit"},
+    {"backends", "keyed", "landing", "plugins", "ratelimit"},
     {"containers", "download", "images"},
     {"__main__", "cli", "config", "integrations", "observe", "testing"},
 )
@@ -78,6 +78,7 @@ HOMES = {
     "pytest": "parallelops.testing.plugin",
     "sqlalchemy": "parallelops.integrations.glance*",
     "stevedore": "parallelops.plugins",
+    "tooz": "parallelops.containers.coordination",
     "tqdm": "parallelops.cli.*",
 }
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXECUTORS",
-    "IMAGE_HANDLERS",
-    "LOCATION_STRATEGIES",
     "Namespace",
     "Plugin",
     "executor_class",
@@ -213,6 +211,18 @@ IMAGE_HANDLERS = Namespace(
         "ova": "parallelops.images.handlers.ova:take_disk",
         "file": "parallelops.images.handlers.file:copy_file",
         "http": "parallelops.images.handlers.http:get",
+    },
+)
+
+
+ORIGIN_GATES = Namespace(
+    name="parallelops.origin_gates",
+    builtins={
+        "rendezvous": "parallelops.download.gates:rendezvous",
+        "lease": "parallelops.download.gates:lease",
+        "lottery": "parallelops.download.gates:lottery",
+        "always": "parallelops.download.gates:always",
+        "never": "parallelops.download.gates:never",
     },
 )
 

@@ -55,8 +55,9 @@ def requests(first=0):
         yield f"c{number % CONTAINERS}", ACTIONS[number % 3], f"o{number:03}"
 
 
-def live(path, tell, kind="thread"):
-    """Request them all, from two threads, and see them done."""
+def live(path, tell, kind="thread", pages=1000):
+    """Request them all, from two threads, and see them done. The log begins
+    anew after that many pages."""
     engine = Engine(tell)
     with (
         SQLiteJournal(path) as journal,
@@ -65,6 +66,7 @@ def live(path, tell, kind="thread"):
             executor, handlers=engine, journal=journal, owner="first"
         ) as operations,
     ):
+        journal._writer.execute(f"PRAGMA wal_autocheckpoint = {pages}")
         operations.recover()
         todo = list(requests())
 
@@ -230,7 +232,7 @@ def record(folder):
         )
 
     disk.watch(tell)
-    live(path, tell)
+    live(path, tell, pages=16)
     json.dump(
         {"base": base64.b64encode(base).decode(), "events": events},
         sys.stdout,

@@ -261,7 +261,7 @@ def test_an_operation_may_request_others(threaded, journal, engine):
     with ContainerOperations(
         threaded._keyed.executor,
         handlers=engine,
-        journal=MemoryJournal(threaded._runtime),
+        journal=MemoryJournal(threaded.runtime),
     ) as operations:
         operations.recover()
         threaded = operations
@@ -557,13 +557,13 @@ def test_a_handler_may_settle_others_while_a_scope_is_given_back(
     with ContainerOperations(
         threaded._keyed.executor,
         handlers=engine,
-        journal=MemoryJournal(threaded._runtime),
+        journal=MemoryJournal(threaded.runtime),
     ) as operations:
         operations.recover()
         threaded = operations
         running = operations.submit("c", "nest")
         while running.state is not State.RUNNING:
-            threaded._runtime.sleep(0.001)
+            threaded.runtime.sleep(0.001)
         threading.Timer(0.05, shut.set).start()
         operations.give_back(timeout=LONG)
         running.future.result(LONG)
@@ -575,7 +575,7 @@ def test_a_scope_that_was_lost_is_taken_back(threaded, engine, journal):
     shut = engine.gate()
     running = threaded.submit("c", "stop", {"gate": "shut"})
     while running.state is not State.RUNNING:
-        threaded._runtime.sleep(0.001)
+        threaded.runtime.sleep(0.001)
     journal.take("", "other", 0.0, None)
     with pytest.raises(Fenced):
         threaded.submit("d", "start")
@@ -653,7 +653,7 @@ def test_a_cancelled_operation_never_begins(threaded, engine, journal):
     shut = engine.gate()
     running = threaded.submit("c", "start", {"gate": "shut"})
     while running.state is not State.RUNNING:
-        threaded._runtime.sleep(0.001)
+        threaded.runtime.sleep(0.001)
     first, second = (threaded.submit("c", "start") for _ in range(2))
     assert first.cancel()
     assert second.future.cancel()

@@ -735,8 +735,9 @@ def test_an_interrupt_in_a_delete_ends_the_run(place, executor):
     with pytest.raises(KeyboardInterrupt):
         Scrubber(executor, catalog=place.catalog, store=store).run_once()
     executor.shutdown(timeout=LIMIT)
-    # Its image was the sixth to begin, of four at a time.
-    assert 4 <= place.catalog.counts()["deleted"] < 60
+    # Its image was the sixth to begin, of four at a time: of the five before
+    # it three may have been under way.
+    assert 2 <= place.catalog.counts()["deleted"] < 60
     assert place.statuses("i05") == ["pending_delete"] * 2
     assert {"i05.0", "i05.1", "i29.0"} <= place.files()
 

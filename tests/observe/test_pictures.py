@@ -42,17 +42,21 @@ def titles(picture):
 
 
 def test_a_scrub_is_recorded_and_drawn(tmp_path):
-    """It shows each image; so does the picture that is kept."""
+    """It shows each delete; so does the picture that is kept."""
+    # Of 40 images with one, two or three locations; and each of the two
+    # stores is asked whether it is there.
+    tasks = sum(1 + n % 3 for n in range(40)) + 2
     trace, picture = tmp_path / "trace.json", tmp_path / "picture.svg"
     run("record.py", trace)
     run("timeline.py", trace, picture)
     for file in (picture, PICTURES / "scrub-timeline.svg"):
         found = shapes(file)
         # The legend has one of each.
-        assert len(found["slice"]) == 40 + 1
-        assert len(found["mark"]) == 40 + 1
-        assert len(found["arrow"]) == 40 + 1
-        assert titles(file)[0].startswith("scrub: 40 tasks in 4 threads, ")
+        assert len(found["slice"]) == tasks + 1
+        assert len(found["mark"]) == tasks + 1
+        assert len(found["arrow"]) == tasks + 1
+        said = f"scrub: {tasks} tasks in 4 threads, "
+        assert titles(file)[0].startswith(said)
 
 
 def test_all_that_can_happen_is_drawn(tmp_path):

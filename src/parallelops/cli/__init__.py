@@ -13,7 +13,14 @@ import sys
 from typing import TYPE_CHECKING
 
 import parallelops
-from parallelops.cli import demo, executors, operations, scrub
+from parallelops.cli import (
+    demo,
+    executors,
+    image,
+    operations,
+    scrub,
+    tracker,
+)
 from parallelops.errors import ParallelopsError
 
 if TYPE_CHECKING:
@@ -64,6 +71,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         metavar="COMMAND", required=True, title="commands"
     )
-    for command in (demo, scrub, executors, operations):
+    for command in (demo, scrub, image, tracker, executors, operations):
         command.add_to(commands)
     return parser

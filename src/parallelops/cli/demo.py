@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops import plugins
+from parallelops.cli import herddemo
 from parallelops.cli.arguments import count, seconds
 from parallelops.cli.table import table
 from parallelops.errors import ParallelopsError
@@ -45,12 +46,16 @@ def add_to(commands: Any) -> None:
         "it was, x IDEAL how many times longer it took than the deletes "
         "themselves would, spread evenly over the workers. With "
         "'containers': operate on processes, kill the conductor half-way "
-        "with SIGKILL, recover, and tell what came of each operation.",
+        "with SIGKILL, recover, and tell what came of each operation. With "
+        "'download': have agents get one image at the same time, each from "
+        "the origin, and then in a swarm; x IDEAL is how many times longer "
+        "the last of them took than the origin needs for one copy, x IMAGE "
+        "how many copies it sent.",
     )
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("images", "containers"),
+        choices=("images", "containers", "download"),
         default="images",
         help="default: images",
     )
@@ -94,10 +99,13 @@ def add_to(commands: Any) -> None:
         "--json", action="store_true", help="print JSON instead of a table"
     )
     parser.set_defaults(run=run)
+    herddemo.add_to(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run it; 1 when something was not scrubbed, or an operation lost."""
+    if arguments.what == "download":
+        return herddemo.run(arguments)
     if arguments.what == "containers":
         return _containers(arguments)
     rounds = [("serial", 1)]

@@ -21,8 +21,6 @@ class Progress(Protocol):
     def done(self) -> int: ...
     @property
     def total(self) -> int: ...
-    @property
-    def seconds_left(self) -> float | None: ...
 
 
 @contextlib.contextmanager
@@ -59,7 +57,8 @@ def _lines(unit: str, stream: TextIO) -> Callable[[Progress], None]:
         steps = STEPS * progress.done // max(progress.total, 1)
         if steps > shown_steps[0]:
             shown_steps[0] = steps
-            left = progress.seconds_left
+            # Some jobs know it.
+            left = getattr(progress, "seconds_left", None)
             more = "" if left is None else f", about {left:.0f} s left"
             said = f"{progress.done}/{progress.total} {unit}{more}"
             print(said, file=stream)

@@ -8,11 +8,13 @@ from parallelops.containers.journal import Journal, Lease
 from parallelops.containers.live import Operation
 from parallelops.containers.operation import TRANSITIONS, Entry, State
 from parallelops.containers.operations import ContainerOperations
+from parallelops.containers.rebalancer import Membership, Rebalancer
 from parallelops.containers.recovery import RecoveryReport
 from parallelops.containers.sqlitejournal import SQLiteJournal
 from parallelops.containers.stats import OperationsStats
 from parallelops.errors import (
     ContainerQuarantined,
+    CoordinatorLost,
     DuplicateOperation,
     Fenced,
     InvalidOperation,
@@ -32,6 +34,7 @@ __all__ = [
     "Call",
     "ContainerOperations",
     "ContainerQuarantined",
+    "CoordinatorLost",
     "DuplicateOperation",
     "Entry",
     "Fenced",
@@ -42,6 +45,7 @@ __all__ = [
     "JournalError",
     "Lease",
     "LeaseHeld",
+    "Membership",
     "NotOwned",
     "Operation",
     "OperationCancelled",
@@ -49,6 +53,7 @@ __all__ = [
     "OperationFailed",
     "OperationUnknown",
     "OperationsStats",
+    "Rebalancer",
     "RecoveryReport",
     "SQLiteJournal",
     "State",

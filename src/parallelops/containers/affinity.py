@@ -47,6 +47,7 @@ class Affinity:
     ) -> None:
         self.nodes = tuple(sorted(set(nodes)))
         self.partitions = partitions
+        self.points = points
         if not self.nodes or partitions < 1 or points < 1:
             raise InvalidOperation(
                 "an affinity needs nodes, partitions and points"
@@ -58,6 +59,10 @@ class Affinity:
         )
         self._places = [place for place, _ in ring]
         self._owners = [node for _, node in ring]
+
+    def among(self, nodes: Iterable[str]) -> Affinity:
+        """The same partitions, on the ring of other nodes."""
+        return Affinity(nodes, partitions=self.partitions, points=self.points)
 
     def scope_of(self, container: str) -> str:
         """The partition of a container, for ``ContainerOperations``."""
@@ -83,7 +88,8 @@ class Affinity:
 
         Call it when the nodes have changed, and again for as long as it
         does not have all of :meth:`scopes_of`: another node may not have
-        given back yet, or its lease may have to run out.
+        given back yet, its lease may have to run out, or something may
+        still run here. What can't go yet keeps no other back.
 
         Args:
             operations: with this ``scope_of`` and with ``lease_seconds``.
@@ -93,17 +99,21 @@ class Affinity:
             The scopes that were taken.
 
         Raises:
-            TimeoutError: something in a scope to give back still runs.
+            InvalidOperation: another thread is at it.
             JournalError: the journal could not be read or written.
         """
         wanted = set(self.scopes_of(node))
-        for scope in sorted(operations.owned - wanted):
-            operations.give_back(scope, timeout=timeout)
+        # Some were to be given back before, and something still ran.
+        for scope in sorted(operations.leased - wanted):
+            try:
+                operations.give_back(scope, timeout=timeout)
+            except TimeoutError:
+                continue
         had = operations.owned
         try:
             operations.recover(sorted(wanted - had), timeout=timeout)
-        except LeaseHeld:
-            pass  # those that nobody has are taken
+        except (LeaseHeld, TimeoutError):
+            pass  # the others are taken
         return operations.owned - had
 
     def _scope(self, number: int) -> str:

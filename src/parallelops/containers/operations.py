@@ -11,7 +11,7 @@ from parallelops.containers.live import Live
 from parallelops.containers.operation import State, as_reason
 from parallelops.containers.recovery import Recovery
 from parallelops.containers.requests import Requests
-from parallelops.containers.runner import ON_ERROR, Runner
+from parallelops.containers.runner import Runner
 from parallelops.containers.stats import OperationsStats
 from parallelops.containers.writer import Writer
 from parallelops.errors import ExecutorShutdown, InvalidOperation
@@ -92,19 +92,14 @@ class ContainerOperations:
                 f"the tasks of {executor.name} do not share memory with the "
                 "handlers; take a thread, greenthread or serial executor"
             )
-        if on_error not in ON_ERROR:
-            raise ValueError(
-                f"on_error must be one of {', '.join(ON_ERROR)}, not "
-                f"{on_error!r}"
-            )
         if lease_seconds is not None and not lease_seconds > 0:
             raise ValueError(
                 f"lease_seconds must be above 0, not {lease_seconds!r}"
             )
-        self._runtime = runtime = executor.runtime
+        self.runtime = runtime = executor.runtime
         self._journal = journal
         self._scopes = tuple(scopes)
-        self._lease_seconds = lease_seconds
+        self.lease_seconds = lease_seconds
         self._closed = False
         self._keyed = KeyedExecutor(
             executor,
@@ -171,7 +166,7 @@ class ContainerOperations:
 
         Raises:
             InvalidOperation: another thread is at it.
-            TimeoutError: something of it still runs.
+            TimeoutError: something of one still runs; the others are taken.
             LeaseHeld: another owner has one; the others are taken.
             JournalDamaged: the journal is not what was written.
             JournalError: it can't be read or written.
@@ -180,7 +175,7 @@ class ContainerOperations:
             return self._recovery.take(
                 self._scopes if scopes is None else scopes,
                 self.owner,
-                self._lease_seconds,
+                self.lease_seconds,
                 timeout,
             )
 
@@ -188,11 +183,11 @@ class ContainerOperations:
         """Have all our leases run for ``lease_seconds`` from now.
 
         Raises:
-            Fenced: somebody has taken one. Its operations are theirs.
+            Fenced: somebody has taken one; the others are renewed.
             JournalError: they could not be written.
         """
-        if self._lease_seconds is not None:
-            self._writer.renew(self._runtime.time() + self._lease_seconds)
+        if self.lease_seconds is not None:
+            self._writer.renew(self.runtime.time() + self.lease_seconds)
 
     def give_back(
         self,
@@ -220,6 +215,11 @@ class ContainerOperations:
     def owned(self) -> frozenset[str]:
         """The scopes that we have, and take requests for."""
         return frozenset(self._live.open)
+
+    @property
+    def leased(self) -> frozenset[str]:
+        """Those whose lease we have; in some the last may still run."""
+        return frozenset(self._live.leases)
 
     # -- requests
 
@@ -336,7 +336,7 @@ class ContainerOperations:
 
         Their ids are free again. Returns how many there were.
         """
-        before = self._runtime.time() - older_than
+        before = self.runtime.time() - older_than
         leases = list(self._live.leases.values())
         return sum(self._journal.prune(lease, before) for lease in leases)
 

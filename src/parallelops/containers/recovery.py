@@ -11,6 +11,7 @@ from parallelops.containers.live import Operation, outcome_of
 from parallelops.containers.operation import UNFINISHED, State, in_place
 from parallelops.errors import (
     ExecutorSaturated,
+    Fenced,
     InvalidOperation,
     JournalError,
     LeaseHeld,
@@ -108,17 +109,17 @@ class Recovery:
         """
         found: dict[str, list[str]] = collections.defaultdict(list)
         leases: dict[str, Lease] = {}
-        held: LeaseHeld | None = None
+        held: LeaseHeld | TimeoutError | None = None
         for scope in scopes:
             if scope in self._live.open:
                 continue
             # Of an earlier epoch, or of a recovery that failed half-way.
             self._writer.put_off(scope, "it is recovered anew")
-            self._wait_for(scope, timeout)
-            now = self._runtime.time()
             try:
+                self._wait_for(scope, timeout)
+                now = self._runtime.time()
                 leases[scope] = self._journal.take(scope, owner, now, seconds)
-            except LeaseHeld as error:
+            except (LeaseHeld, TimeoutError) as error:
                 held = error  # the others are taken all the same
         entries = self._journal.unfinished(leases) if leases else ()
         for scope, lease in leases.items():
@@ -336,9 +337,13 @@ class Recovery:
         except TimeoutError:
             if not force:
                 raise
-        self._journal.release(lease)
+        try:
+            self._journal.release(lease)
+        except Fenced as error:
+            _log.warning("%s", error)  # it has another owner already
         with self._live.lock:
-            self._live.leases.pop(scope, None)
+            if self._live.leases.get(scope, lease).epoch == lease.epoch:
+                self._live.leases.pop(scope, None)
 
     def give_all(self, timeout: float | None) -> None:
         """Give back all that can be; this process ends."""

@@ -55,6 +55,9 @@ class Runner:
         on_error: what a failure means for the operations of that container
             that were accepted after it.
         longest_result: characters of JSON that are kept of a result.
+
+    Raises:
+        ValueError: ``on_error`` is none of those.
     """
 
     def __init__(
@@ -67,6 +70,11 @@ class Runner:
         on_error: OnError,
         longest_result: int,
     ) -> None:
+        if on_error not in ON_ERROR:
+            raise ValueError(
+                f"on_error must be one of {', '.join(ON_ERROR)}, not "
+                f"{on_error!r}"
+            )
         self._live = live
         self._writer = writer
         self._handlers = handlers

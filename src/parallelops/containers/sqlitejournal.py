@@ -19,6 +19,7 @@ from parallelops.containers.journalfile import (
     values_of,
 )
 from parallelops.containers.operation import UNFINISHED
+from parallelops.containers.walcheck import damage_of_log
 from parallelops.errors import (
     IllegalTransition,
     JournalDamaged,
@@ -96,6 +97,7 @@ class SQLiteJournal:
         self._epochs: dict[str, int] = {}
         self._last = 0
         self._reading = runtime.rlock()
+        self._see_that_the_log_is_whole()
         with contextlib.ExitStack() as failed:
             self._writer = JOURNAL.connect(self.path, busy_timeout, make=make)
             failed.callback(self._writer.close)
@@ -331,6 +333,26 @@ class SQLiteJournal:
         if files != self._files or size < self._size:
             raise self._replaced()
         self._size = size
+
+    def _see_that_the_log_is_whole(self) -> None:
+        # SQLite would open it without what is behind the damage.
+        try:
+            words = damage_of_log(f"{self._name}-wal")
+        except OSError as error:
+            raise JournalError(
+                f"{self._name}-wal: cannot read the journal's log: "
+                f"{error.strerror}; see that the user of this process may",
+                self._name,
+                sqlite3.SQLITE_CANTOPEN,
+            ) from error
+        if words is not None:
+            raise JournalDamaged(
+                f"{self._name}-wal: {words}. Restore the journal and its log "
+                "from a backup, or keep a copy of both: what was acknowledged "
+                "last is in no other place",
+                self._name,
+                sqlite3.SQLITE_CORRUPT,
+            )
 
     def _replaced(self) -> JournalDamaged:
         self._broken = JournalDamaged(

@@ -50,15 +50,21 @@ class Writer:
 
     def renew(self, until: float) -> None:
         """Renew all leases; see :meth:`Journal.renew`."""
-        for lease in list(self._live.leases.values()):
+        with self._live.lock:
+            leases = list(self._live.leases.values())
+        lost: Fenced | None = None
+        for lease in leases:
             try:
                 renewed = self._journal.renew(lease, until)
             except Fenced as error:
                 self._lose(lease.scope, error)
-                raise
+                lost = error  # the others are renewed all the same
+                continue
             with self._live.lock:
                 if self._live.leases.get(lease.scope) is lease:
                     self._live.leases[lease.scope] = renewed
+        if lost is not None:
+            raise lost
 
     def lease(self, entry: Entry) -> Lease:
         """That of its scope.

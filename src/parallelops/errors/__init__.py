@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from parallelops.errors.containers import (
     ContainerQuarantined,
+    CoordinatorLost,
     DuplicateOperation,
     Fenced,
     InvalidOperation,
@@ -22,6 +23,7 @@ from parallelops.errors.containers import (
     OperationFailed,
     OperationUnknown,
 )
+from parallelops.errors.download import SwarmError, TorrentRefused
 from parallelops.errors.executors import (
     DeadlockError,
     ExecutorBroken,
@@ -73,6 +75,7 @@ __all__ = [
     "CatalogError",
     "ConfigError",
     "ContainerQuarantined",
+    "CoordinatorLost",
     "DataMismatch",
     "DeadlockError",
     "DestinationError",
@@ -115,7 +118,9 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "Superseded",
+    "SwarmError",
     "TaskLost",
+    "TorrentRefused",
     "TransferError",
     "WorkerStartError",
 ]

@@ -8,6 +8,7 @@ from parallelops.errors.root import ParallelopsError
 
 __all__ = [
     "ContainerQuarantined",
+    "CoordinatorLost",
     "DuplicateOperation",
     "Fenced",
     "InvalidOperation",
@@ -20,6 +21,22 @@ __all__ = [
     "OperationFailed",
     "OperationUnknown",
 ]
+
+
+class CoordinatorLost(ParallelopsError, ConnectionError):
+    """The coordinator, which knows what conductors there are, can't be
+    reached. What is excluded is so by the journal, and stays so.
+
+    Attributes:
+        url: where it was looked for, without secrets.
+    """
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"{url}: the coordinator can't be reached: {reason}; see that "
+            "it runs there"
+        )
+        self.url = url
 
 
 class JournalError(ParallelopsError):

@@ -236,6 +236,8 @@ class Lanes:
 
     def take_away(self, job: Job) -> None:
         """It was taken over before it began."""
+        if job.call is not None:
+            job.call.cancel()
         self._record(job.task, job.lane, _taken(job.location))
         self.offer(job.task)
 

@@ -310,6 +310,9 @@ class Scheduler:
             return wait
         job = lane.take()
         job.call = call
+        if job.task.lost:
+            self._lanes.take_away(job)
+            return 0.0
         attempt = self._attempt(job)
         try:
             attempt()

@@ -1,0 +1,169 @@
+"""``parallelops demo download``: one image to many agents, two ways."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parallelops.cli.arguments import count
+from parallelops.cli.table import table
+from parallelops.errors import ParallelopsError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+__all__ = ["add_to", "run"]
+
+HEAD = ("WAY", "AGENTS", "SECONDS", "x IDEAL", "ORIGIN MB", "x IMAGE")
+_MB = 1_000_000
+
+
+def add_to(parser: Any) -> None:
+    """Add what the demonstration takes to the parser of ``demo``."""
+    parser.add_argument(
+        "--agents",
+        type=count,
+        default=8,
+        metavar="N",
+        help="that download; default: 8",
+    )
+    parser.add_argument(
+        "--size",
+        type=count,
+        default=24,
+        metavar="MB",
+        help="of the image they download; default: 24",
+    )
+    parser.add_argument(
+        "--rate",
+        type=count,
+        default=8,
+        metavar="MB",
+        help="a second, what the origin sends in all; default: 8",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run it; 1 when an agent has not got the image."""
+    with tempfile.TemporaryDirectory(prefix="parallelops-demo-") as name:
+        folder = Path(name)
+        image = folder / "image"
+        image.write_bytes(os.urandom(arguments.size * _MB))
+        results = [
+            _herd(folder, image, way, arguments) for way in ("origin", "swarm")
+        ]
+    if arguments.json:
+        print(json.dumps(results, indent=2))
+    else:
+        rows = [
+            (
+                {"origin": "each from the origin", "swarm": "in a swarm"}[
+                    result["way"]
+                ],
+                result["agents"],
+                result["seconds"],
+                result["x_ideal"],
+                result["origin_bytes"] / _MB,
+                result["x_image"],
+            )
+            for result in results
+        ]
+        print(*table(HEAD, rows), sep="\n")
+    return int(any(result["failures"] for result in results))
+
+
+def _herd(
+    folder: Path, image: Path, way: str, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    if sys.stderr.isatty():
+        print(f"downloading: {way} ...", file=sys.stderr)
+    size = image.stat().st_size
+    rate = arguments.rate * _MB
+    with contextlib.ExitStack() as stack:
+        origin = stack.enter_context(
+            _process(
+                "parallelops.cli.localorigin",
+                *(str(image), "127.0.0.1:0", str(rate)),
+            )
+        )
+        common = [
+            *("image", "get", "--json", "--url", _line(origin)),
+            *("--digest", _digest(image)),
+        ]
+        if way == "swarm":
+            tracker = stack.enter_context(
+                _process("parallelops", "tracker", "--listen", "127.0.0.1:0")
+            )
+            torrent = folder / "image.torrent"
+            _torrent(image, torrent, _line(tracker))
+            common += ["--torrent", str(torrent), "--seed-for", "600"]
+        agents = [
+            stack.enter_context(
+                _process(
+                    "parallelops",
+                    *common,
+                    *("--out", str(folder / f"{way}-{number}")),
+                    *("--listen", f"127.0.1.{number % 250 + 1}:0"),
+                )
+            )
+            for number in range(arguments.agents)
+        ]
+        said = [agent.stdout.readline() for agent in agents if agent.stdout]
+        assert origin.stdin is not None  # noqa: S101 - for types
+        origin.stdin.close()
+        sent = int(_line(origin))
+    results = [json.loads(line) for line in said if line]
+    seconds = max((r["seconds"] for r in results), default=0.0)
+    return {
+        "way": way,
+        "agents": len(agents),
+        "failures": len(agents) - len(results),
+        "seconds": seconds,
+        "x_ideal": seconds / (size / rate),
+        "origin_bytes": sent,
+        "x_image": sent / size,
+    }
+
+
+@contextlib.contextmanager
+def _process(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    line = process.stdout.readline().strip() if process.stdout else ""
+    if not line:
+        raise ParallelopsError(f"{process.args!r} ended without an answer")
+    return line
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        made = hashlib.file_digest(file, "sha512")
+    return f"sha512:{made.hexdigest()}"
+
+
+def _torrent(image: Path, path: Path, tracker: str) -> None:
+    from parallelops.download import TorrentWriter
+
+    writer = TorrentWriter(image.stat().st_size)
+    writer.update(image.read_bytes())
+    path.write_bytes(writer.finish([tracker]).dump())

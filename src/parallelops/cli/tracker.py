@@ -1,0 +1,76 @@
+"""``parallelops tracker``: tell those who want an image of each other."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parallelops import load_executor
+from parallelops.cli.arguments import count, seconds
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["add_to", "run"]
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser(
+        "tracker",
+        help="run a tracker",
+        description="Run a tracker until it is interrupted. Its URL is "
+        "printed first.",
+    )
+    parser.add_argument(
+        "--listen",
+        default="0.0.0.0:6969",
+        metavar="ADDRESS:PORT",
+        help="default: 0.0.0.0:6969",
+    )
+    parser.add_argument(
+        "--torrent",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="serve this image and no others; may be repeated",
+    )
+    parser.add_argument(
+        "--interval",
+        type=seconds,
+        default=30.0,
+        metavar="SECONDS",
+        help="between two announcements of one agent; default: 30",
+    )
+    parser.add_argument(
+        "--fetchers",
+        type=count,
+        default=8,
+        metavar="N",
+        help="how many leases there are for an image; default: 8",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until it is interrupted."""
+    from parallelops.download import Register, Torrent, Tracker
+
+    allowed = [
+        Torrent.load(path.read_bytes()).info_hash for path in arguments.torrent
+    ]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with load_executor("thread", max_workers=16, max_queue=64) as executor:
+        register = Register(
+            executor.runtime,
+            allowed=allowed or None,
+            interval=arguments.interval,
+            places=arguments.fetchers,
+        )
+        with Tracker(executor, register, arguments.listen) as tracker:
+            print(tracker.url, flush=True)
+            tracker.serve()
+    return 0

@@ -1,0 +1,266 @@
+"""Who takes part in which swarm, and who goes to the origin for it.
+
+What a tracker knows, without the network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import math
+from typing import TYPE_CHECKING
+
+from parallelops.errors import SwarmError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from parallelops.runtime import Runtime
+
+__all__ = ["Announcement", "Neighbours", "Register"]
+
+_MOST_NAMED = 100
+_TAG = slice(8, 12)
+_OURS = b"-PO"
+_NO_TAG = b"----"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """What somebody says of himself.
+
+    Attributes:
+        image: the info-hash.
+        peer: the peer id, 20 bytes.
+        host: the address it came from.
+        port: where it listens.
+        left: bytes that it has not yet.
+        stopped: it leaves.
+        wanted: how many others to name.
+    """
+
+    image: bytes
+    peer: bytes
+    host: str
+    port: int
+    left: int
+    stopped: bool = False
+    wanted: int = 50
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The answer to an announcement.
+
+    Attributes:
+        complete: how many have all of it.
+        incomplete: how many have not.
+        peers: addresses and ports, the best first.
+    """
+
+    complete: int
+    incomplete: int
+    peers: tuple[tuple[str, int], ...]
+
+
+@dataclasses.dataclass(slots=True)
+class _Member:
+    host: str
+    port: int
+    rack: bytes
+    complete: bool
+    seen: float
+
+
+class _Swarm:
+    def __init__(self, places: int) -> None:
+        self.members: dict[bytes, _Member] = {}
+        self.racks: dict[bytes, dict[bytes, None]] = {}
+        self.complete = 0
+        # Of each place: whose it is, and until when.
+        self.leases: list[tuple[bytes, float]] = [(b"", -math.inf)] * places
+        self.swept = -math.inf
+
+
+class Register:
+    """Several threads may use it.
+
+    Args:
+        runtime: where the lock, the clock and chance come from.
+        allowed: info-hashes of the images that are served; None serves any.
+        interval: seconds between two announcements of one member. Who is
+            silent for two and a half is forgotten.
+        places: how many may hold a lease at the same time.
+        lease: seconds that a lease is held.
+        most_members: how many are known in all; nobody is taken beyond.
+
+    Raises:
+        ValueError: one of them can't work.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        allowed: Collection[bytes] | None = None,
+        interval: float = 30.0,
+        places: int = 8,
+        lease: float = 30.0,
+        most_members: int = 100_000,
+    ) -> None:
+        if places < 1 or most_members < 1:
+            raise ValueError("places and most_members must be above 0")
+        if not (0 < interval < math.inf and 0 < lease < math.inf):
+            raise ValueError("interval and lease must be seconds above 0")
+        self.interval = interval
+        self.places = places
+        self.lease_seconds = lease
+        self._allowed = None if allowed is None else frozenset(allowed)
+        self._most = most_members
+        self._runtime = runtime
+        self._lock = runtime.lock()
+        self._swarms: dict[bytes, _Swarm] = {}
+        self._count = 0
+
+    def announce(self, said: Announcement) -> Neighbours:
+        """Note who is there, and name others.
+
+        Those of the same rack come first, up to a half, then those who
+        hold leases, then any. So racks share what they have, and no rack
+        is cut off. Who has all of it is not told of others who have.
+
+        Raises:
+            SwarmError: it is not served here, or no more are taken.
+        """
+        now = self._runtime.monotonic()
+        with self._lock:
+            swarm = self._swarm(said.image)
+            self._sweep(swarm, now)
+            self._forget(swarm, said.peer)
+            rack = _rack(said)
+            if not said.stopped:
+                if self._count >= self._most:
+                    raise SwarmError("the tracker is full; ask another one")
+                member = _Member(
+                    said.host, said.port, rack, not said.left, now
+                )
+                swarm.members[said.peer] = member
+                swarm.racks.setdefault(rack, {})[said.peer] = None
+                swarm.complete += member.complete
+                self._count += 1
+            return Neighbours(
+                swarm.complete,
+                len(swarm.members) - swarm.complete,
+                ()
+                if said.stopped
+                else tuple(self._others(swarm, said, rack, now)),
+            )
+
+    def lease(self, image: bytes, peer: bytes) -> int | None:
+        """A place for ``lease_seconds``; None if all are taken.
+
+        Who has one keeps it.
+
+        Raises:
+            SwarmError: the image is not served here.
+        """
+        now = self._runtime.monotonic()
+        with self._lock:
+            swarm = self._swarm(image)
+            free: int | None = None
+            for place, (owner, until) in enumerate(swarm.leases):
+                if owner == peer:
+                    free = place
+                    break
+                if until < now and free is None:
+                    free = place
+            if free is not None:
+                until = now + self.lease_seconds
+                swarm.leases[free] = peer, until
+            return free
+
+    def count(self, image: bytes) -> tuple[int, int]:
+        """How many have all of an image, and how many have not.
+
+        Raises:
+            SwarmError: it is not served here.
+        """
+        with self._lock:
+            swarm = self._swarm(image)
+            self._sweep(swarm, self._runtime.monotonic())
+            return swarm.complete, len(swarm.members) - swarm.complete
+
+    def _swarm(self, image: bytes) -> _Swarm:
+        if self._allowed is not None and image not in self._allowed:
+            raise SwarmError("this image is not served here")
+        swarm = self._swarms.get(image)
+        if swarm is None:
+            for key, old in list(self._swarms.items()):
+                self._sweep(old, self._runtime.monotonic())
+                if not old.members:
+                    del self._swarms[key]
+            if len(self._swarms) >= self._most:
+                raise SwarmError("the tracker is full; ask another one")
+            swarm = self._swarms[image] = _Swarm(self.places)
+        return swarm
+
+    def _sweep(self, swarm: _Swarm, now: float) -> None:
+        if now - swarm.swept < self.interval / 2:
+            return
+        swarm.swept = now
+        late = now - 2.5 * self.interval
+        for peer, member in list(swarm.members.items()):
+            if member.seen < late:
+                self._forget(swarm, peer)
+
+    def _forget(self, swarm: _Swarm, peer: bytes) -> None:
+        member = swarm.members.pop(peer, None)
+        if member is None:
+            return
+        self._count -= 1
+        swarm.complete -= member.complete
+        rack = swarm.racks[member.rack]
+        del rack[peer]
+        if not rack:
+            del swarm.racks[member.rack]
+
+    def _others(
+        self, swarm: _Swarm, said: Announcement, rack: bytes, now: float
+    ) -> list[tuple[str, int]]:
+        most = max(0, min(said.wanted, _MOST_NAMED))
+        chosen: dict[bytes, None] = {}
+
+        def choose(peers: Collection[bytes], count: int) -> None:
+            count = min(len(peers), max(count, 0))
+            # More, since some are chosen already, and one asks.
+            sample = min(len(peers), count + len(chosen) + 1)
+            for peer in self._runtime.random.sample(list(peers), sample):
+                if count > 0 and peer != said.peer and peer not in chosen:
+                    chosen[peer] = None
+                    count -= 1
+
+        choose(swarm.racks.get(rack, {}), most // 2)
+        leases = [
+            peer
+            for peer, until in swarm.leases
+            if until >= now and peer in swarm.members
+        ]
+        choose(leases, min(most - len(chosen), len(leases)))
+        choose(swarm.members, most - len(chosen))
+        members = [swarm.members[peer] for peer in chosen]
+        return [
+            (member.host, member.port)
+            for member in members
+            if said.left or not member.complete
+        ]
+
+
+def _rack(said: Announcement) -> bytes:
+    """The rack that a peer id says, or else the network."""
+    tag = said.peer[_TAG]
+    if said.peer.startswith(_OURS) and tag != _NO_TAG:
+        return tag
+    address = ipaddress.ip_address(said.host)
+    prefix = 24 if address.version == 4 else 64
+    network = ipaddress.ip_network((address, prefix), strict=False)
+    return network.network_address.packed

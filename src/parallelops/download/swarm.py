@@ -1,0 +1,323 @@
+"""Swarms: images that are shared with others, by libtorrent.
+
+This is the only module that knows libtorrent. It is told nothing of the
+origin: what was read there comes in by :meth:`Member.add_piece`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ipaddress
+from typing import TYPE_CHECKING, Any, Self
+
+from parallelops.download.member import Member, SeedLimits
+from parallelops.errors import MissingDependency, SwarmError
+from parallelops.redact import redact_text
+from parallelops.runtime import ThreadRuntime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from parallelops.download.torrent import Torrent
+    from parallelops.runtime import Handle, Runtime
+
+__all__ = ["Swarm"]
+
+_CLIENT = b"-PO0100-"
+_ALPHABET = b"0123456789abcdefghijklmnopqrstuvwxyz"
+_ID = 20
+_TICK = 100  # milliseconds
+_START = 5.0  # seconds
+_STOP = 0.3
+
+_SETTINGS = {
+    # Agents are few hops apart and all want the same: nothing is looked for
+    # elsewhere, and nobody is asked to open a door.
+    "enable_dht": False,
+    "enable_upnp": False,
+    "enable_natpmp": False,
+    # uTP was slow on local links.
+    "enable_incoming_utp": False,
+    "enable_outgoing_utp": False,
+    "out_enc_policy": 2,
+    "in_enc_policy": 2,
+    # By default what happens is seen after half a second.
+    "tick_interval": _TICK,
+    "request_queue_time": 1,
+    "send_redundant_have": True,
+    "allow_multiple_connections_per_ip": True,
+    "connection_speed": 200,
+    "min_reconnect_time": 2,
+    "min_announce_interval": 5,
+    "unchoke_interval": 2,
+    "peer_connect_timeout": 5,
+    "handshake_timeout": 5,
+    "piece_timeout": 5,
+    "request_timeout": 10,
+    "peer_timeout": 30,
+    "inactivity_timeout": 60,
+    "stop_tracker_timeout": 1,
+    "tracker_completion_timeout": 10,
+    "tracker_receive_timeout": 5,
+    # Else a port in use becomes the next one, without a word.
+    "listen_system_port_fallback": False,
+    "max_retry_port_bind": 0,
+    # Else limits of the rate don't hold on local networks.
+    "ignore_limits_on_local_network": False,
+    "user_agent": "parallelops",
+}
+
+
+class Swarm:
+    """Takes part in the swarms of several images, at one port.
+
+    One thread owns the session's messages and what they change. Others are
+    found by the trackers of a torrent, by their addresses, and, if asked
+    for, in the local network; never by the DHT or by asking others.
+
+    Args:
+        listen: address and port, such as "0.0.0.0:6881"; port 0 is any.
+        networks: whom to talk to, such as "10.0.0.0/8"; by default
+            everybody.
+        rack: what machines have in common that share a switch. It is part
+            of the peer id, so a tracker can name neighbours first.
+        upload_limit: bytes a second to others; 0 is without limit.
+        local_discovery: look for others in the local network (BEP 14). It
+            works for torrents that are not private.
+        seed_limits: how long images that are complete are kept up.
+        runtime: where the thread comes from; real threads by default.
+
+    Attributes:
+        id: the peer id.
+        port: the port.
+
+    Raises:
+        MissingDependency: libtorrent is not installed.
+        SwarmError: it can't listen there.
+        ValueError: an address is none.
+    """
+
+    def __init__(
+        self,
+        listen: str = "0.0.0.0:6881",
+        *,
+        networks: Iterable[str] = (),
+        rack: str | None = None,
+        upload_limit: int = 0,
+        local_discovery: bool = False,
+        seed_limits: SeedLimits | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
+        self._lt = _libtorrent()
+        self._runtime = runtime or ThreadRuntime()
+        self.id = self._new_id(rack)
+        self._limits = seed_limits or SeedLimits()
+        self._members: dict[bytes, Member] = {}
+        self._stopping = False
+        self._listening = self._runtime.event()
+        self._stopped = self._runtime.event()
+        self._refusal = ""
+        self.port = 0
+        category = self._lt.alert.category_t
+        try:
+            self._session: Any = self._lt.session(
+                {
+                    **_SETTINGS,
+                    "listen_interfaces": listen,
+                    "enable_lsd": local_discovery,
+                    "upload_rate_limit": upload_limit,
+                    "peer_fingerprint": self.id.decode(),
+                    "alert_mask": category.error_notification
+                    | category.status_notification
+                    | category.storage_notification,
+                }
+            )
+        except (RuntimeError, ValueError) as error:
+            raise SwarmError(f"no swarm at {listen}: {error}") from error
+        self._session.set_ip_filter(self._filter(networks))
+        self._thread: Handle = self._runtime.spawn(
+            self._pump, name="parallelops-swarm"
+        )
+        heard = self._listening.wait(_START)
+        if self._refusal or not heard:
+            self.close()
+            raise SwarmError(
+                f"cannot listen at {listen}: {self._refusal or 'no answer'}"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def join(
+        self,
+        torrent: Torrent,
+        data: Path,
+        *,
+        peers: Iterable[tuple[str, int]] = (),
+    ) -> Member:
+        """Take part in the swarm of an image.
+
+        Args:
+            torrent: of the image.
+            data: the file, in a folder of its own. What is there already is
+                checked and used.
+            peers: addresses and ports of others.
+
+        Raises:
+            SwarmError: this swarm is closed, or has that image already.
+        """
+        lt = self._lt
+        flags = lt.torrent_flags
+        wanted = lt.add_torrent_params()
+        # Neither the name nor anything else that others chose is used.
+        wanted.ti = lt.torrent_info(lt.bdecode(torrent.dump()))
+        wanted.save_path = str(data.parent)
+        wanted.renamed_files = {0: data.name}
+        wanted.trackers = list(torrent.trackers)
+        wanted.flags &= ~(flags.auto_managed | flags.paused)
+        wanted.flags |= (
+            flags.duplicate_is_error
+            | flags.override_trackers
+            | flags.override_web_seeds
+            | flags.disable_dht
+            | flags.disable_pex
+        )
+        if self._stopping:
+            raise SwarmError("the swarm is closed")
+        try:
+            handle = self._session.add_torrent(wanted)
+        except (AttributeError, RuntimeError) as error:
+            raise SwarmError(f"the image cannot be shared: {error}") from error
+        member = Member(
+            torrent, self.id, handle, self._runtime.event(), self.leave
+        )
+        self._members[torrent.info_hash] = member
+        for address in peers:
+            member.connect(address)
+        return member
+
+    def leave(self, member: Member) -> None:
+        """Take no part any more; the file stays as it is."""
+        if self._members.pop(member.torrent.info_hash, None) is not None:
+            with contextlib.suppress(AttributeError, RuntimeError):
+                self._session.remove_torrent(member.handle)
+
+    def close(self) -> None:
+        """Leave all swarms. It takes a fraction of a second."""
+        self._stopping = True
+        self._stopped.wait(_START)
+
+    # -- the thread
+
+    def _pump(self) -> None:
+        runtime = self._runtime
+        looked = runtime.monotonic()
+        while not self._stopping:
+            self._session.wait_for_alert(_TICK)
+            self._take_alerts()
+            if runtime.monotonic() - looked >= 1.0:
+                looked = runtime.monotonic()
+                for member in list(self._members.values()):
+                    self._watch_seed(member)
+        # A session that is deleted while it runs holds the interpreter up.
+        self._session.pause()
+        end = runtime.monotonic() + _STOP
+        waiting = len(self._members)
+        while waiting and runtime.monotonic() < end:
+            self._session.wait_for_alert(_TICK)
+            waiting -= sum(
+                isinstance(alert, self._lt.torrent_paused_alert)
+                for alert in self._session.pop_alerts()
+            )
+        members = list(self._members.values())
+        self._members.clear()
+        for member in members:
+            member.end("closed")
+        self._session = None
+        self._stopped.set()
+
+    def _take_alerts(self) -> None:
+        lt = self._lt
+        # They are gone with the next look, so all that counts is copied.
+        for alert in self._session.pop_alerts():
+            if isinstance(alert, lt.listen_succeeded_alert):
+                self.port = alert.port
+                self._listening.set()
+            elif isinstance(alert, lt.listen_failed_alert):
+                self._refusal = redact_text(alert.message())
+                self._listening.set()
+            elif isinstance(alert, lt.torrent_alert):
+                self._tell_member(alert)
+
+    def _tell_member(self, alert: Any) -> None:
+        lt = self._lt
+        try:
+            key = alert.handle.info_hash().to_bytes()
+        except RuntimeError:
+            return  # it has left
+        member = self._members.get(key)
+        if member is None:
+            return
+        if isinstance(alert, lt.cache_flushed_alert):
+            member.flushed.set()
+        elif isinstance(alert, (lt.file_error_alert, lt.torrent_error_alert)):
+            # It would go on and wait for ever.
+            member.error = redact_text(alert.message())
+        elif isinstance(alert, lt.hash_failed_alert):
+            member.bad_pieces += 1
+
+    def _watch_seed(self, member: Member) -> None:
+        if not member.seeding:
+            return
+        try:
+            status = member.handle.status()
+        except (AttributeError, RuntimeError):
+            return
+        idle = status.time_since_upload
+        seconds = status.seeding_time
+        reached = self._limits.reached(
+            seconds,
+            status.total_payload_upload / member.torrent.size,
+            seconds if idle < 0 else min(idle, seconds),
+        )
+        if reached:
+            member.leave(reached)
+
+    # -- settings
+
+    def _new_id(self, rack: str | None) -> bytes:
+        # libtorrent takes what is as long as an id for the whole of it.
+        chance = self._runtime.random
+        own = bytes(chance.choice(_ALPHABET) for _ in range(_ID - 12))
+        return _CLIENT + rack_tag(rack) + own
+
+    def _filter(self, networks: Iterable[str]) -> Any:
+        allowed = [ipaddress.ip_network(network) for network in networks]
+        wanted = self._lt.ip_filter()
+        if allowed:
+            wanted.add_rule("0.0.0.0", "255.255.255.255", 1)  # noqa: S104
+            wanted.add_rule("::", "ffff:" * 7 + "ffff", 1)
+        for network in allowed:
+            wanted.add_rule(str(network[0]), str(network[-1]), 0)
+        return wanted
+
+
+def rack_tag(rack: str | None) -> bytes:
+    """The four letters of a peer id that stand for a rack."""
+    if rack is None:
+        return b"----"
+    made = hashlib.blake2b(rack.encode(), digest_size=4).digest()
+    return bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in made)
+
+
+def _libtorrent() -> Any:
+    try:
+        import libtorrent
+    except ImportError as error:
+        raise MissingDependency("a swarm", "libtorrent", None) from error
+    return libtorrent

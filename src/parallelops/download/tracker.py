@@ -1,0 +1,290 @@
+"""A small tracker (BEP 3, 23, 48), which hands out leases as well.
+
+It answers one request a connection: ``/announce``, ``/scrape`` and
+``/lease``. The standard library's server is enough for that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import ipaddress
+import json
+import logging
+import socketserver
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import parse_qs, quote, urlsplit
+
+from parallelops.download.bencode import encode
+from parallelops.download.register import Announcement, Register
+from parallelops.download.request import Answer, Connections
+from parallelops.errors import ExecutorSaturated, SwarmError, TransferError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from parallelops.executor import Executor
+    from parallelops.runtime import Runtime
+
+__all__ = ["Tracker", "lease_client"]
+
+_log = logging.getLogger(__name__)
+
+_TIMEOUT = 5.0
+_TICK = 0.2
+_HASH = 20
+_LARGEST_ANSWER = 4096
+
+
+class Tracker:
+    """Tells those who want an image of each other.
+
+    Args:
+        executor: answers the requests; it is not shut down. With one that
+            blocks when it is full, requests wait to be accepted.
+        register: who takes part.
+        listen: address and port; port 0 is any.
+
+    Attributes:
+        url: what torrents have to say, with the address it listens at.
+
+    Raises:
+        OSError: it can't listen there.
+        ValueError: that is no address.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        register: Register,
+        listen: str = "0.0.0.0:6969",
+    ) -> None:
+        host, _, port = listen.rpartition(":")
+        self._server = _Server(
+            (str(ipaddress.ip_address(host.strip("[]"))), int(port)),
+            executor,
+            register,
+        )
+        self._stopping = executor.runtime.event()
+        self._idle = executor.runtime.event()
+        self._idle.set()
+        self._server.timeout = _TICK
+        address, bound = self._server.server_address[:2]
+        self.url = f"http://{address!s}:{bound}/announce"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def serve(self) -> None:
+        """Accept requests until somebody calls :meth:`close`."""
+        self._idle.clear()
+        try:
+            while not self._stopping.is_set():
+                self._server.handle_request()
+        finally:
+            self._idle.set()
+
+    def close(self) -> None:
+        """Accept no more. It takes a fraction of a second."""
+        self._stopping.set()
+        self._idle.wait(_TIMEOUT)
+        self._server.server_close()
+
+
+class _Server(socketserver.TCPServer):
+    allow_reuse_address = True
+    request_queue_size = 1024
+
+    def __init__(
+        self, address: tuple[str, int], executor: Executor, register: Register
+    ) -> None:
+        if ":" in address[0]:
+            import socket
+
+            self.address_family = socket.AF_INET6
+        self.executor = executor
+        self.register = register
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        try:
+            self.executor.submit(self._answer, request, client_address)
+        except ExecutorSaturated:
+            self.shutdown_request(request)
+
+    def _answer(self, request: Any, client_address: Any) -> None:
+        try:
+            self.finish_request(request, client_address)
+        except OSError as error:
+            _log.debug("%s went away: %s", client_address, error)
+        finally:
+            self.shutdown_request(request)
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    timeout = _TIMEOUT
+    server: _Server
+
+    def log_message(self, *args: object) -> None:
+        """Nothing: peers announce themselves all the time."""
+
+    def do_GET(self) -> None:
+        """Answer an announcement, a scrape or a request for a lease."""
+        url = urlsplit(self.path)
+        answers: Mapping[str, Callable[[dict[str, list[bytes]]], bytes]] = {
+            "/announce": self._announce,
+            "/scrape": self._scrape,
+            "/lease": self._lease,
+        }
+        answer = answers.get(url.path)
+        if answer is None:
+            self.send_error(404)
+            return
+        try:
+            fields = {
+                name: [value.encode("latin-1") for value in values]
+                for name, values in parse_qs(
+                    url.query, encoding="latin-1", max_num_fields=200
+                ).items()
+            }
+            body = answer(fields)
+        except (SwarmError, ValueError, KeyError) as error:
+            reason = f"{error}"
+            if isinstance(error, KeyError):
+                reason = f"{error.args[0]} is missing"
+            body = encode({b"failure reason": reason.encode()[:200]})
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _announce(self, fields: dict[str, list[bytes]]) -> bytes:
+        register = self.server.register
+        said = Announcement(
+            image=_id(fields, "info_hash"),
+            peer=_id(fields, "peer_id"),
+            # What it says of its own address is not believed.
+            host=self.client_address[0],
+            port=_number(fields, "port", 1, 65535),
+            left=_number(fields, "left", 0, 1 << 62, 1),
+            stopped=fields.get("event") == [b"stopped"],
+            wanted=_number(fields, "numwant", -1, 1 << 31, 50),
+        )
+        found = register.announce(said)
+        return encode(
+            {
+                b"complete": found.complete,
+                b"incomplete": found.incomplete,
+                b"interval": max(round(register.interval), 1),
+                b"min interval": max(round(register.interval / 4), 1),
+                b"peers": _compact(found.peers, 4),
+                b"peers6": _compact(found.peers, 6),
+            }
+        )
+
+    def _scrape(self, fields: dict[str, list[bytes]]) -> bytes:
+        files: dict[bytes, Any] = {}
+        for image in fields.get("info_hash", []):
+            with contextlib.suppress(SwarmError):
+                complete, incomplete = self.server.register.count(image)
+                files[image] = {
+                    b"complete": complete,
+                    b"downloaded": complete,
+                    b"incomplete": incomplete,
+                }
+        return encode({b"files": files})
+
+    def _lease(self, fields: dict[str, list[bytes]]) -> bytes:
+        register = self.server.register
+        place = register.lease(
+            _id(fields, "info_hash"), _id(fields, "peer_id")
+        )
+        return json.dumps(
+            {
+                "place": place,
+                "places": register.places,
+                "seconds": register.lease_seconds,
+            }
+        ).encode()
+
+
+def lease_client(
+    tracker: str, runtime: Runtime, *, timeout: float = 2.0
+) -> Callable[[bytes, bytes], tuple[int | None, int, float]]:
+    """What asks a tracker for a lease, for :class:`Lease`.
+
+    Args:
+        tracker: its URL, as torrents have it, ending in ``/announce``.
+        runtime: where the clock comes from.
+        timeout: seconds to wait for an answer.
+
+    Raises:
+        ValueError: it is no such URL.
+    """
+    base, slash, end = tracker.rpartition("/")
+    if not slash or end != "announce":
+        raise ValueError("the URL of a tracker ends in /announce")
+
+    def ask(image: bytes, peer: bytes) -> tuple[int | None, int, float]:
+        connections = Connections(runtime, timeout, 0.0, None)
+        url = f"{base}/lease?info_hash={quote(image)}&peer_id={quote(peer)}"
+        try:
+            with Answer(connections, url, 0, _LARGEST_ANSWER) as answer:
+                if answer.size is None or answer.size > _LARGEST_ANSWER:
+                    raise TransferError("the tracker's answer is no lease")
+                said = json.loads(b"".join(answer.pieces()))
+        finally:
+            connections.close()
+        if not isinstance(said, dict):
+            raise TransferError("the tracker's answer is no lease")
+        place, places = said.get("place"), said.get("places")
+        seconds = said.get("seconds")
+        if (
+            not isinstance(places, int)
+            or not isinstance(seconds, (int, float))
+            or not 0 < seconds <= 86400
+            or not (place is None or 0 <= int(place) < places)
+        ):
+            raise TransferError("the tracker's answer is no lease")
+        return place, places, float(seconds)
+
+    return ask
+
+
+def _id(fields: dict[str, list[bytes]], name: str) -> bytes:
+    value = fields[name][0]
+    if len(value) != _HASH:
+        raise ValueError(f"{name} has {len(value)} bytes, not {_HASH}")
+    return value
+
+
+def _number(
+    fields: dict[str, list[bytes]],
+    name: str,
+    least: int,
+    most: int,
+    default: int | None = None,
+) -> int:
+    if name not in fields and default is not None:
+        return default
+    text = fields[name][0]
+    if len(text) > 20:
+        raise ValueError(f"{name} is no number")
+    value = int(text)
+    if not least <= value <= most:
+        raise ValueError(f"{name} is {value}")
+    return value
+
+
+def _compact(peers: tuple[tuple[str, int], ...], version: int) -> bytes:
+    return b"".join(
+        address.packed + port.to_bytes(2, "big")
+        for address, port in (
+            (ipaddress.ip_address(host), port) for host, port in peers
+        )
+        if address.version == version
+    )

@@ -1,0 +1,25 @@
+"""Errors of downloads that share images with others."""
+
+from __future__ import annotations
+
+from parallelops.errors.images import FetchError
+
+__all__ = ["SwarmError", "TorrentRefused"]
+
+
+class TorrentRefused(FetchError):
+    """Torrent metadata is hostile, damaged or of a kind that is not taken.
+
+    Attributes:
+        field: what of it is at fault, as "info.pieces".
+        reason: what is wrong.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"the torrent is refused: {field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class SwarmError(FetchError):
+    """A swarm cannot be joined, or has stopped working."""

@@ -1,0 +1,15 @@
+"""Files that get their names once they are whole and verified.
+
+- :class:`Digest` is a digest by its name, such as "sha512:...".
+- :class:`Landing` is a file in the making that outlives a crash.
+- :class:`DeviceLanding` is the same for a block device.
+- :class:`RunningDigest` makes the digest of what is there as it grows.
+"""
+
+from __future__ import annotations
+
+from parallelops.landing.device import DeviceLanding
+from parallelops.landing.digest import Digest, RunningDigest
+from parallelops.landing.file import Landing
+
+__all__ = ["DeviceLanding", "Digest", "Landing", "RunningDigest"]

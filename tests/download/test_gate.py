@@ -1,0 +1,242 @@
+"""Gates: who goes to the origin, told from what each agent can see."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parallelops.download import (
+    Always,
+    GateContext,
+    Lease,
+    Lottery,
+    Never,
+    Outlook,
+    Rendezvous,
+    View,
+    decide,
+    load_gate,
+)
+from parallelops.download.register import Announcement, Register
+from parallelops.errors import PluginError, SwarmError
+from parallelops.plugins import ORIGIN_GATES
+from parallelops.testing import FakeClock
+
+IMAGE = b"i" * 20
+
+
+def ids(count):
+    return [b"-PO0100-----%08d" % number for number in range(count)]
+
+
+def view_of(me, others, **options):
+    peers = tuple(other for other in others if other != me)
+    return View(image=IMAGE, me=me, peers=peers, **options)
+
+
+@given(st.integers(1, 40), st.integers(1, 100), st.integers(1, 12))
+def test_whoever_sees_the_same_agrees(count, extents, fetchers):
+    """Each extent has one owner, no more go than shall, and all of those
+    have as much to do."""
+    agents = ids(count)
+    passes = [
+        Rendezvous(fetchers).admit(view_of(me, agents, extents=extents))
+        for me in agents
+    ]
+    admitted = [each for each in passes if each.owns is not None]
+    assert len(admitted) == min(count, fetchers)
+    owned = [list(filter(p.owns, range(extents))) for p in admitted]
+    assert sorted(e for own in owned for e in own) == list(range(extents))
+    assert max(map(len, owned)) <= -(-extents // len(admitted))
+
+
+def test_with_one_gone_the_others_keep_most_of_what_they_have():
+    """So what they have begun is not begun by others."""
+    agents = ids(10)
+
+    def owned(me, alive):
+        owns = Always().admit(view_of(me, alive, extents=1000)).owns
+        return set(filter(owns, range(1000)))
+
+    for me in agents[1:]:
+        assert len(owned(me, agents) & owned(me, agents[1:])) >= 75
+
+
+def test_a_lottery_has_about_so_many_winners():
+    """However little each sees of the swarm."""
+    agents = ids(10_000)
+    chance = random.Random(3)
+    winners = sum(
+        Lottery(8)
+        .admit(view_of(me, chance.sample(agents, 5), members=10_000))
+        .owns
+        is not None
+        for me in agents
+    )
+    assert 1 <= winners <= 20
+
+
+def test_nobody_goes_unless_the_swarm_stands_still():
+    """The last resort is for all gates."""
+    view = view_of(b"me", ids(3))
+    outlook = {"view": view, "missing": 5, "nowhere": 5}
+    assert decide(Outlook(**outlook), Never()).way == "swarm"
+    assert decide(Outlook(**outlook, stalled=True), Never()).way == "both"
+
+
+@pytest.mark.parametrize(
+    ("others", "nowhere", "origin", "way", "reason"),
+    [
+        (0, 9, "", "origin", "nobody else"),
+        (0, 9, "it is down", "swarm", "down"),
+        (3, 0, "", "swarm", "has all of it"),
+        (3, 4, "", "both", "everybody goes"),
+    ],
+)
+def test_a_decision_has_its_reason(others, nowhere, origin, way, reason):
+    """Which ends in the result and in the log."""
+    outlook = Outlook(
+        view=view_of(b"me", ids(others)),
+        missing=9,
+        nowhere=nowhere,
+        origin=origin,
+    )
+    decision = decide(outlook, Always())
+    assert decision.way == way
+    assert reason in decision.reason
+
+
+# -- leases
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def register(clock):
+    return Register(clock, places=2, lease=30.0, interval=10.0)
+
+
+def test_a_lease_is_kept_and_runs_out(register, clock):
+    """Two places, three who ask."""
+    one, two, three = ids(3)
+    assert register.lease(IMAGE, one) == 0
+    assert register.lease(IMAGE, two) == 1
+    assert register.lease(IMAGE, three) is None
+    clock.advance(20)
+    assert register.lease(IMAGE, two) == 1
+    clock.advance(20)
+    assert register.lease(IMAGE, three) == 0
+    assert register.lease(IMAGE, two) == 1
+
+
+def test_leases_share_the_extents(register, clock):
+    """Each has one owner while all places are taken."""
+
+    def ask(image, peer):
+        place = register.lease(image, peer)
+        return place, register.places, register.lease_seconds
+
+    passes = [Lease(ask).admit(view_of(me, ids(3))) for me in ids(3)]
+    assert [p.owns is not None for p in passes] == [True, True, False]
+    for extent in range(100):
+        assert sum(bool(p.owns and p.owns(extent)) for p in passes) == 1
+
+
+def test_without_a_tracker_a_lottery_decides():
+    """Once the lease has run out."""
+    answers = [(0, 1, 30.0)]
+
+    def ask(image, peer):
+        if not answers:
+            raise OSError("the tracker is gone")
+        return answers.pop()
+
+    gate = Lease(ask, fallback=Never())
+    assert gate.admit(view_of(b"me", ids(3), now=0.0)).owns(1)
+    assert gate.admit(view_of(b"me", ids(3), now=15.0)).owns(1)
+    assert gate.admit(view_of(b"me", ids(3), now=40.0)).owns is None
+
+
+# -- the register
+
+
+def said(peer, host="10.0.0.1", **options):
+    return Announcement(
+        image=IMAGE, peer=peer, host=host, port=1, **{"left": 1, **options}
+    )
+
+
+def test_neighbours_come_first_and_no_rack_is_cut_off(register):
+    """Half of those named are of the same rack."""
+    for number, peer in enumerate(ids(60)):
+        rack = number % 3
+        register.announce(said(peer, f"10.0.{rack}.{number}"))
+    found = register.announce(said(ids(1)[0], "10.0.0.0", wanted=10)).peers
+    assert len(found) == 10
+    assert all(host.startswith("10.0.0.") for host, _ in found[:5])
+    assert len(set(found)) == 10
+    found = register.announce(said(ids(1)[0], "10.0.0.0", wanted=100)).peers
+    assert len(found) == 59
+
+
+def test_the_rack_may_be_said(register):
+    """In the peer id, whatever the network."""
+    near = [b"-PO0100-rack%08d" % n for n in range(3)]
+    for number, peer in enumerate(near):
+        register.announce(said(peer, f"10.{number}.0.1"))
+    for number, peer in enumerate(ids(30)):
+        register.announce(said(peer, f"10.0.0.{number + 2}"))
+    found = register.announce(said(near[0], "10.0.0.1", wanted=4)).peers
+    assert {host for host, _ in found[:2]} == {"10.1.0.1", "10.2.0.1"}
+
+
+def test_who_is_silent_is_forgotten(register, clock):
+    """And who leaves, at once."""
+    for peer in ids(3):
+        register.announce(said(peer))
+    register.announce(said(ids(1)[0], stopped=True))
+    assert register.count(IMAGE) == (0, 2)
+    clock.advance(20)
+    register.announce(said(ids(2)[1], left=0))
+    clock.advance(10)
+    assert register.count(IMAGE) == (1, 0)
+
+
+def test_who_has_all_is_not_told_of_others_who_have(register):
+    """They have nothing to say to each other."""
+    one, two, three = ids(3)
+    register.announce(said(one, left=0))
+    register.announce(said(two, "10.0.0.2"))
+    found = register.announce(said(three, left=0)).peers
+    assert found == (("10.0.0.2", 1),)
+
+
+def test_only_what_is_allowed_is_served(clock):
+    """And no more than there is room for."""
+    register = Register(clock, allowed=[IMAGE], most_members=1)
+    register.announce(said(b"1" * 20))
+    with pytest.raises(SwarmError, match="full"):
+        register.announce(said(b"2" * 20))
+    with pytest.raises(SwarmError, match="not served"):
+        register.lease(b"x" * 20, b"1" * 20)
+
+
+@pytest.mark.parametrize("name", ORIGIN_GATES.builtins)
+def test_a_gate_is_loaded_by_its_name(name):
+    """Those that come with the library are plug-ins like others."""
+    context = GateContext(trackers=("http://10.0.0.1:1/announce",))
+    assert type(load_gate(name, context)).__name__.lower() == name
+
+
+def test_a_gate_that_cannot_be_is_an_error():
+    """With its name."""
+    with pytest.raises(PluginError, match="rendezvous"):
+        load_gate("rendevous")
+    with pytest.raises(ValueError, match="tracker"):
+        load_gate("lease")

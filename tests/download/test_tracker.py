@@ -1,0 +1,120 @@
+"""The tracker, over the network, and agents that find each other by it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import urllib.request
+from urllib.parse import quote
+
+import pytest
+from tests.download.conftest import SIZE, digest_of
+from tests.download.origin import serving, slow_line
+from tests.download.test_swarm import (  # noqa: F401 - a fixture
+    TOGETHER,
+    agents,
+    torrent_of,
+)
+
+from parallelops import load_executor
+from parallelops.download import Lease, Register, Tracker, lease_client
+from parallelops.download.bencode import decode
+
+IMAGE = bytes(range(100, 120))
+
+
+@pytest.fixture
+def tracker():
+    """One that serves in a thread."""
+    with load_executor("thread", max_workers=4) as executor:
+        register = Register(executor.runtime, interval=2.0)
+        with Tracker(executor, register, "127.0.0.1:0") as tracker:
+            thread = threading.Thread(target=tracker.serve)
+            thread.start()
+            yield tracker
+        thread.join()
+
+
+def ask(tracker, what, **fields):
+    query = "&".join(f"{k}={quote(v)}" for k, v in fields.items())
+    url = tracker.url.replace("/announce", f"/{what}?{query}")
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return answer.read()
+
+
+def announce(tracker, **fields):
+    fields = {
+        "info_hash": IMAGE,
+        "peer_id": b"p" * 20,
+        "port": "7",
+        "left": "1",
+        **fields,
+    }
+    return decode(ask(tracker, "announce", **fields))
+
+
+def test_those_who_announce_are_told_of_each_other(tracker):
+    """In the compact form, with the counts."""
+    assert announce(tracker)[b"peers"] == b""
+    answer = announce(tracker, peer_id=b"q" * 20, left="0")
+    assert answer[b"peers"] == b"\x7f\0\0\1\0\7"
+    assert (answer[b"complete"], answer[b"incomplete"]) == (1, 1)
+    files = decode(ask(tracker, "scrape", info_hash=IMAGE))[b"files"]
+    assert files[IMAGE][b"complete"] == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"info_hash": b"x"},
+        {"peer_id": b""},
+        {"port": "0"},
+        {"port": "x"},
+        {"left": "-1"},
+        {"left": "9" * 100},
+    ],
+)
+def test_a_damaged_announcement_is_refused(tracker, fields):
+    """With a reason."""
+    assert b"failure reason" in announce(tracker, **fields)
+
+
+def test_a_client_that_says_nothing_stops_nobody(tracker):
+    """Each has a worker of its own, and not for ever."""
+    host, port = tracker._server.server_address
+    with socket.create_connection((host, port)):
+        assert announce(tracker)
+
+
+def test_a_lease_is_asked_for(tracker):
+    """And shown with how long it holds."""
+    with load_executor("serial") as executor:
+        ask_lease = lease_client(tracker.url, executor.runtime)
+        assert ask_lease(IMAGE, b"p" * 20) == (0, 8, 30.0)
+        assert ask_lease(IMAGE, b"q" * 20)[0] == 1
+        assert ask_lease(IMAGE, b"p" * 20)[0] == 0
+
+
+def test_agents_find_each_other_and_share_leases(data, agents, tracker):  # noqa: F811
+    """A herd, with a tracker, leases, and nothing else (D5, D6, D7)."""
+    from parallelops.download import HTTPSource, Image
+
+    herd = agents(5)
+    with (
+        serving(data, behave=slow_line(SIZE / 2)) as origin,
+        load_executor("serial") as executor,
+    ):
+        image = Image(
+            digest=digest_of(data),
+            torrent=torrent_of(data, trackers=[tracker.url]),
+            sources=[HTTPSource(origin.url)],
+        )
+        for agent in herd:
+            client = lease_client(tracker.url, executor.runtime)
+            agent.start(image, gate=Lease(client), herd=TOGETHER)
+        for agent in herd:
+            agent.thread.join()
+    for agent in herd:
+        assert agent.error is None
+        assert agent.path.read_bytes() == data
+    assert origin.sent <= 1.5 * SIZE
