@@ -23,7 +23,7 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 PYTHONS = sorted({*nox.project.python_versions(PROJECT), HERE})
 
 # How many schedules each scenario in tests/explored runs under.
-FULL, FEW = "500", "100"
+FULL, FEW = "500", "20"
 
 # And how many the session explore runs in all, for hours.
 MANY = "2000000"
