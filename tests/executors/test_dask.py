@@ -27,6 +27,8 @@ from parallelops import (
 from parallelops.errors import NotPicklable, TaskLost
 from parallelops.testing import ExecutorContract
 
+pytestmark = pytest.mark.once
+
 MISSING = "the dask extra is missing"
 dask = pytest.importorskip("dask", reason=MISSING)
 distributed = pytest.importorskip("distributed", reason=MISSING)

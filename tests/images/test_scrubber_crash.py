@@ -14,6 +14,8 @@ from parallelops import load_executor
 from parallelops.errors import RestoreRefused
 from parallelops.images import Outcome, Scrubber
 
+pytestmark = pytest.mark.once
+
 CHILD = Path(__file__).with_name("scrub_and_die.py")
 IMAGES = 12
 LOCATIONS = 24  # one, two or three an image

@@ -18,6 +18,8 @@ from parallelops import load_executor
 from parallelops.errors import RestoreRefused
 from parallelops.images import Outcome, Scrubber
 
+pytestmark = pytest.mark.once
+
 CHILD = Path(__file__).with_name("scrub_together.py")
 LIMIT = 60
 

@@ -20,6 +20,8 @@ from parallelops.testing.campaign import (
     scenarios_in,
 )
 
+pytestmark = pytest.mark.once
+
 TESTS = """
 from pathlib import Path
 from parallelops.testing import explore
