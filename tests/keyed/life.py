@@ -6,6 +6,7 @@ import collections
 import concurrent.futures
 import contextvars
 import gc
+import itertools
 import signal
 import weakref
 
@@ -187,10 +188,13 @@ class LifeContract(KeyedBase):
         with KeyedExecutor(
             executor, max_pending=1_000_000, max_pending_per_key=1_000_000
         ) as keyed:
-            ran, sent = collections.Counter(), collections.Counter()
+            ran = collections.Counter()
+            # Lists: a handler that comes in the midst of a sum spoils it.
+            sent = {what: [] for what in ("main", "handler", "finalizer")}
+            sent["used"] = []
 
             def send(what, key):
-                sent[what] += 1
+                sent[what].append(what)
                 keyed.submit(key, ran.update, [what])
 
             class Dying:
@@ -208,16 +212,18 @@ class LifeContract(KeyedBase):
             if self.takes_signals:
                 signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
             try:
-                while sent["main"] < 500 or (
-                    self.takes_signals and sent["handler"] < 100
+                while len(sent["main"]) < 500 or (
+                    self.takes_signals and len(sent["handler"]) < 100
                 ):
                     send("main", "k")
                     keyed.submit("k", Dying().use)
-                    sent["used"] += 1
+                    sent["used"].append("used")
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(signal.SIGALRM, before)
-            while ran != sent or sent["finalizer"] < sent["used"]:
+            while ran != collections.Counter(
+                itertools.chain.from_iterable(sent.values())
+            ) or len(sent["finalizer"]) < len(sent["used"]):
                 keyed.drain(timeout=LIMIT)
                 keyed.runtime.sleep(0.001)
                 gc.collect()
