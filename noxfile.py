@@ -82,7 +82,7 @@ def lowest(session: nox.Session) -> None:
     session.run("pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Make the pages of the documentation; a warning is an error."""
     session.install(PACKAGE, *group("docs"))

@@ -15,3 +15,6 @@ autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
 html_theme = "furo"
 html_show_copyright = False
+# Two rooms may have a name in common, as both have a Lease; the link goes to
+# one of them.
+suppress_warnings = ["ref.python"]

@@ -132,8 +132,8 @@ MUTANTS = (
     Mutant(
         "surplus workers stay as long as there is work",
         "backends/worker.py",
-        "if pool.seats.owed and pool.dismiss(self):",
-        "if False:",
+        "            future.publish()\n            if pool.seats.owed and",
+        "            future.publish()\n            if False and",
     ),
     Mutant(
         "growing forgets what is still owed",
