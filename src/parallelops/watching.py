@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from parallelops import waiting
 from parallelops.futures import DONE, FINISHED
 from parallelops.synchronization import at_most
+from parallelops.watchers import wake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -85,9 +86,7 @@ class _Watch:
     def add_result(self, future: AnyFuture) -> None:
         self.finished.append(future)
         if self._is_over() or self._wary:
-            # Already awake, if it is not locked.
-            with contextlib.suppress(RuntimeError):
-                self._permit.release()
+            wake(self._permit)
 
     add_cancelled = add_result
 

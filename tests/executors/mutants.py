@@ -170,7 +170,7 @@ MUTANTS = (
     Mutant(
         "a task waits for its own room",
         "backends/admission.py",
-        'policy == "block" and own',
+        'policy == "block" and worker_here(pool) is not None',
         "False",
     ),
     Mutant(
@@ -329,8 +329,7 @@ MUTANTS = (
     Mutant(
         "shutdown in a task waits for itself",
         "backends/pool.py",
-        "        if isinstance(party, Worker) and party.pool is self:\n"
-        "            return\n",
+        "        if worker_here(self) is not None:\n            return\n",
         "",
     ),
     Mutant(

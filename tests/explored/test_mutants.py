@@ -290,7 +290,7 @@ BUGS = {
         Mutant(
             "a worker that is about to die counts as one that will come",
             "backends/intake.py",
-            "if pool.closed and self._worker() not in pool.workers:",
+            "if pool.closed and worker_here(pool) not in pool.workers:",
             "if pool.closed and not self.inside():",
         ),
     ],
@@ -298,7 +298,7 @@ BUGS = {
         Mutant(
             "a ticket is left in the queue of a pool that was closed",
             "backends/intake.py",
-            "if pool.closed and self._worker() not in pool.workers:",
+            "if pool.closed and worker_here(pool) not in pool.workers:",
             "if False:",
         ),
     ],

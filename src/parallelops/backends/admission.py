@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelops import events, waiting
 from parallelops.backends.slots import Slots
-from parallelops.backends.worker import Worker
+from parallelops.backends.worker import worker_here
 from parallelops.errors import ExecutorSaturated
 from parallelops.executor import POLICIES
 
@@ -94,9 +94,7 @@ class Admission:
         """
         pool = self._pool
         policy = self._policy()
-        party = waiting.party_of(pool.runtime)
-        own = isinstance(party, Worker) and party.pool is pool
-        if policy == "block" and own:
+        if policy == "block" and worker_here(pool) is not None:
             policy = "caller_runs"  # or it would wait for itself
         pool.count(policy)
         if pool.observers:
@@ -104,7 +102,7 @@ class Admission:
         if policy == "reject":
             raise ExecutorSaturated(pool.name, self.slots.number or 0)
         if policy == "block":
-            self._stand_in_line(party)
+            self._stand_in_line()
         return policy == "block"
 
     def _policy(self) -> Policy:
@@ -118,8 +116,9 @@ class Admission:
             )
         return policy
 
-    def _stand_in_line(self, party: waiting.Party | None) -> None:
+    def _stand_in_line(self) -> None:
         pool = self._pool
+        party = waiting.party_of(pool.runtime)
         permit = pool.runtime.lock()
         permit.acquire()
         join = self.line.append

@@ -103,10 +103,7 @@ class PoolExecutor(Executor):
         try:
             pool.ready.append(future)
             if pool.idle:
-                try:
-                    pool.wake()
-                except IndexError:
-                    pool.hire()
+                pool.wake_or_hire()
             elif pool.seats.left:
                 pool.hire()
             # Look only now: workers empty the queue after they see this.

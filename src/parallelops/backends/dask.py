@@ -13,10 +13,9 @@ import sys
 import uuid
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from parallelops import waiting
 from parallelops.backends.base import PoolExecutor
 from parallelops.backends.intake import PoolIntake
-from parallelops.backends.worker import Worker
+from parallelops.backends.worker import worker_here
 from parallelops.errors import (
     ExecutorBroken,
     MissingDependency,
@@ -226,8 +225,7 @@ class _Errand:
         self._call = _Pickled(call)
 
     def __call__(self) -> Any:
-        party = waiting.party_of(self._pool.runtime)
-        if isinstance(party, Worker) and party.pool is self._pool:
+        if worker_here(self._pool) is not None:
             return self._call_there()
         # It found no room, and the policy is that its caller runs it.
         return self._call()

@@ -6,7 +6,7 @@ import collections
 from typing import TYPE_CHECKING, Any
 
 from parallelops import waiting
-from parallelops.backends.worker import Worker
+from parallelops.backends.worker import worker_here
 from parallelops.intake import Intake
 
 if TYPE_CHECKING:
@@ -60,15 +60,12 @@ class PoolIntake(Intake):
         try:
             pool.ready.append(ticket)
             if pool.idle:
-                try:
-                    pool.wake()
-                except IndexError:
-                    pool.hire()
+                pool.wake_or_hire()
             elif pool.seats.left:
                 pool.hire()
             # Look only now: workers empty the queue after they see this. One
             # of them that is to go on looks at it once more.
-            if pool.closed and self._worker() not in pool.workers:
+            if pool.closed and worker_here(pool) not in pool.workers:
                 return self._take_back(ticket, pool.refuse())
         except BaseException as error:
             return self._take_back(ticket, error)
@@ -116,13 +113,7 @@ class PoolIntake(Intake):
         return self._pool.refuse()
 
     def inside(self) -> bool:
-        return self._worker() is not None
-
-    def _worker(self) -> Worker | None:
-        party = waiting.party_of(self._pool.runtime)
-        if isinstance(party, Worker) and party.pool is self._pool:
-            return party
-        return None
+        return worker_here(self._pool) is not None
 
     def idle(self) -> bool:
         return bool(self._pool.idle)

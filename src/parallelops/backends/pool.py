@@ -28,7 +28,7 @@ from parallelops.backends.admission import Admission, waker
 from parallelops.backends.fair import FairQueue
 from parallelops.backends.observed import Observers
 from parallelops.backends.slots import Slots
-from parallelops.backends.worker import Worker
+from parallelops.backends.worker import Worker, worker_here
 from parallelops.errors import (
     ExecutorBroken,
     ExecutorShutdown,
@@ -106,6 +106,13 @@ class Pool:
         error = ExecutorBroken(text)
         error.__cause__ = self._cause
         return error
+
+    def wake_or_hire(self) -> None:
+        """Work was added, and somebody was idle; see :meth:`hire`."""
+        try:
+            self.wake()
+        except IndexError:
+            self.hire()
 
     def hire(self) -> None:
         """Start another worker, if there is a seat and it is not the end.
@@ -315,8 +322,7 @@ class Pool:
         Raises:
             ShutdownTimeout: some have not.
         """
-        party = waiting.party_of(self.runtime)
-        if isinstance(party, Worker) and party.pool is self:
+        if worker_here(self) is not None:
             return
         monotonic = self.runtime.monotonic
         end = None if timeout is None else monotonic() + timeout

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from parallelops.backends.pool import Pool
     from parallelops.futures import Future
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "worker_here"]
 
 _log = logging.getLogger(__name__)
 
@@ -141,3 +141,11 @@ class Worker(waiting.Party):
             permit.acquire()
             return True
         return bool(pool.ready)
+
+
+def worker_here(pool: Pool) -> Worker | None:
+    """The calling thread, if it is one of the pool's workers."""
+    party = waiting.party_of(pool.runtime)
+    if isinstance(party, Worker) and party.pool is pool:
+        return party
+    return None

@@ -12,6 +12,7 @@ import collections
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from parallelops.errors import JournalError
+from parallelops.watchers import wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -137,14 +138,14 @@ class GroupCommit:
             self._right.release()
             for job in jobs:
                 job.ended = True
-                _wake(job)
+                wake(job.permit)
             if self._waiting:
                 self._pass_on()
 
     def _pass_on(self) -> None:
         """Wake one of those who wait, to commit for them."""
         try:
-            _wake(self._waiting[0])
+            wake(self._waiting[0].permit)
         except IndexError:
             pass  # nobody waits
 
@@ -154,13 +155,6 @@ class GroupCommit:
         except ValueError:
             pass  # it is being committed, or is
         self._pass_on()
-
-
-def _wake(job: Job[Any]) -> None:
-    try:
-        job.permit.release()
-    except RuntimeError:
-        pass  # it has been told already
 
 
 def again(error: BaseException) -> BaseException:
