@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import logging
 import math
+import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,6 @@ from parallelops.landing import DeviceLanding, Landing, RunningDigest
 from parallelops.landing.blocks import BLOCK
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from parallelops.download.gate import Gate
@@ -187,7 +187,12 @@ class Downloader:
         """Take part in the swarm of the image, and stay in it."""
         assert image.torrent is not None  # noqa: S101 - for types
         landing.forget()
-        member = swarm.join(image.torrent, landing.data, peers=image.peers)
+        member = swarm.join(
+            image.torrent,
+            landing.data,
+            peers=image.peers,
+            fresh=not os.fstat(landing.file).st_blocks,
+        )
         herd = Herd(
             self._executor,
             member,

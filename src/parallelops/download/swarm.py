@@ -159,6 +159,7 @@ class Swarm:
         data: Path,
         *,
         peers: Iterable[tuple[str, int]] = (),
+        fresh: bool = False,
     ) -> Member:
         """Take part in the swarm of an image.
 
@@ -167,6 +168,7 @@ class Swarm:
             data: the file, in a folder of its own. What is there already is
                 checked and used.
             peers: addresses and ports of others.
+            fresh: nothing is there, whatever the file's size: do not look.
 
         Raises:
             SwarmError: this swarm is closed, or has that image already.
@@ -187,6 +189,9 @@ class Swarm:
             | flags.disable_dht
             | flags.disable_pex
         )
+        if fresh:
+            # Else it would make the digests of a file full of holes.
+            wanted.have_pieces = [False] * len(torrent)
         if self._stopping:
             raise SwarmError("the swarm is closed")
         try:
