@@ -10,9 +10,10 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parallelops.download.gate import Rendezvous
-from parallelops.download.herd import Herd, HerdOptions
+from parallelops.download.gates import GateContext, auto
+from parallelops.download.herd import Herd
 from parallelops.download.image import DownloadResult
+from parallelops.download.plan import HerdOptions
 from parallelops.download.ranges import fetch_ranges
 from parallelops.download.transfer import Transfer
 from parallelops.errors import DataMismatch, SwarmError, TransferError
@@ -49,7 +50,7 @@ class Downloader:
         swarm: to share images with others, those that have a torrent. The
             downloader does not close it.
         gate: who of those who share goes to the origin; by default a few
-            that the agents agree on.
+            that the first tracker names, or that the agents agree on.
         herd: how patient it is in a swarm.
 
     Raises:
@@ -89,7 +90,7 @@ class Downloader:
         self._extent = extent
         self._timeout = timeout
         self._swarm = swarm
-        self._gate = gate or Rendezvous()
+        self._gate = gate
         self._herd_options = herd or HerdOptions()
 
     def fetch(
@@ -193,11 +194,18 @@ class Downloader:
             peers=image.peers,
             fresh=not os.fstat(landing.file).st_blocks,
         )
+        gate = self._gate or auto(
+            GateContext(
+                trackers=image.torrent.trackers,
+                runtime=self._executor.runtime,
+                executor=self._executor,
+            )
+        )
         herd = Herd(
             self._executor,
             member,
             image.sources,
-            self._gate,
+            gate,
             transfer,
             self._herd_options,
         )
