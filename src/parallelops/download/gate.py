@@ -34,7 +34,7 @@ __all__ = [
 FETCHERS = 8
 """How many go to the origin at the same time, unless something is said."""
 
-_WHOLE = 1 << 64
+WHOLE = 1 << 64
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +70,19 @@ class Pass:
             have not begun.
         at_once: there is nobody yet who could have it, so there is no need
             to look for others first.
+        pending: what is decided is not known yet, so even the last resort
+            has to wait.
+        start: where to begin in the order that all go by, as a part of it.
+            Those who begin apart seldom meet, whatever they know of each
+            other.
     """
 
     owns: Callable[[int], bool] | None
     reason: str
     steals: bool = True
     at_once: bool = False
+    pending: bool = False
+    start: float = 0.0
 
 
 class Gate(Protocol):
@@ -184,7 +191,7 @@ class Lottery:
     def admit(self, view: View) -> Pass:
         """See :meth:`Gate.admit`."""
         members = max(view.members, len(view.peers) + 1)
-        limit = _WHOLE * self._fetchers // members
+        limit = WHOLE * self._fetchers // members
         if not self._wins(view, view.me, limit):
             return Pass(None, f"no lot, {self._fetchers} in {members} win")
         winners = [
@@ -285,13 +292,13 @@ def decide(outlook: Outlook, gate: Gate) -> Decision:
     if outlook.origin:
         closed = Pass(None, outlook.origin, steals=False)
         return Decision("swarm", f"the origin: {outlook.origin}", closed)
-    if outlook.stalled:
-        passed = Pass(lambda extent: False, "nothing came for too long")
-        return Decision("both", passed.reason, passed)
-    if not outlook.nowhere:
+    if not outlook.nowhere and not outlook.stalled:
         closed = Pass(None, "the swarm has all of it", steals=False)
         return Decision("swarm", closed.reason, closed)
     passed = gate.admit(outlook.view)
+    if outlook.stalled and not passed.pending:
+        passed = Pass(lambda extent: False, "nothing came for too long")
+        return Decision("both", passed.reason, passed)
     if passed.owns is None:
         return Decision("swarm", passed.reason, passed)
     if not outlook.view.peers and outlook.missing == outlook.nowhere:

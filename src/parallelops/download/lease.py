@@ -91,7 +91,8 @@ class Lease:
         grant = held.grant
         if grant is None:
             if not held.failure:
-                return Pass(None, "the tracker is being asked", steals=False)
+                reason = "the tracker is being asked"
+                return Pass(None, reason, steals=False, pending=True)
             passed = self._fallback.admit(view)
             reason = f"no lease, {held.failure}; {passed.reason}"
             return dataclasses.replace(passed, reason=reason)
@@ -103,6 +104,7 @@ class Lease:
             self._shares.of(view, grant.holders),
             f"lease {grant.place + 1} of {grant.places}",
             at_once=grant.begins,
+            start=grant.place / grant.places,
         )
 
     def _renew(self, held: _Held, view: View) -> None:

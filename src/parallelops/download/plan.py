@@ -10,7 +10,14 @@ import collections
 import dataclasses
 from typing import TYPE_CHECKING
 
-from parallelops.download.gate import Outlook, View, decide, weight
+from parallelops.download.gate import (
+    FETCHERS,
+    WHOLE,
+    Outlook,
+    View,
+    decide,
+    weight,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -34,6 +41,8 @@ _STUCK = 1.0
 _PLENTY = 8
 # And as many times what the swarm needs to bring something new.
 _QUIET = 2.0
+# So many there may be where others go to the origin, and nobody is seen.
+_UNSEEN = 1024
 _PACES = 8
 
 
@@ -113,6 +122,8 @@ class Plan:
         # How many pieces were read since a stall, and when to read another.
         self._helped = 0
         self._help_at = now
+        # How many times in a row nothing has come for too long.
+        self._draws = 0
         self._idle_since: float | None = None
         # What nobody has; since when it is so little, and how long it took
         # each time to become less.
@@ -130,12 +141,13 @@ class Plan:
         if count > self.count:
             self.count, self.gained = count, now
         if view.received > self._received or view.checking:
-            self._heard, self.stalled, self._helped = now, False, 0
+            self._heard, self.stalled = now, False
+            self._helped = self._draws = 0
         self._received = view.received
         if reading and not self.stalled:
             self._heard = now
         if not self.stalled and now - self._heard > self._stall:
-            self.stalled, self._help_at = True, now
+            self._draw(view, now)
         self._nowhere = [
             piece
             for piece, (here, elsewhere) in enumerate(
@@ -146,6 +158,29 @@ class Plan:
         if len(self._nowhere) < self._least:
             self._paces.append(now - self._least_since)
             self._least, self._least_since = len(self._nowhere), now
+
+    def _draw(self, view: MemberView, now: float) -> None:
+        """Nothing has come for too long: go to the origin, or wait again.
+
+        In a swarm of thousands that begins, many have nothing for long. So
+        about as many go as a gate would let through, twice as many the next
+        time, and in the end everybody.
+        """
+        self._draws += 1
+        members = view.members
+        if self._left_to_others and not view.peers:
+            # They are still to be found, and nobody knows how many look.
+            members = max(members, _UNSEEN)
+        chance = FETCHERS * 2 ** (self._draws - 1) / members
+        if self._runtime.random.random() < chance:
+            self.stalled, self._help_at = True, now
+        else:
+            self._heard = now
+
+    @property
+    def _left_to_others(self) -> bool:
+        decision = self.decision
+        return decision is not None and decision.admitted.owns is None
 
     def may_begin(self, view: MemberView) -> bool:
         """All that was there is checked, and others had time to come, or
@@ -260,6 +295,7 @@ class Plan:
         decision = self.decision
         assert decision is not None  # noqa: S101 - for types
         owns = decision.admitted.owns or (lambda extent: False)
+        start = int(decision.admitted.start * WHOLE)
         own: list[tuple[int, range]] = []
         others: list[tuple[int, range]] = []
         begun: list[tuple[int, range]] = []
@@ -268,7 +304,7 @@ class Plan:
         ):
             first = extent * self._per_extent
             last = min(first + self._per_extent, len(self._torrent))
-            run = self._order[extent], pieces
+            run = (self._order[extent] - start) % WHOLE, pieces
             if owns(extent):
                 own.append(run)
             elif len(pieces) == last - first:

@@ -66,8 +66,9 @@ _SETTINGS = {
     "peer_timeout": 30,
     "inactivity_timeout": 60,
     "stop_tracker_timeout": 1,
-    "tracker_completion_timeout": 10,
-    "tracker_receive_timeout": 5,
+    "tracker_completion_timeout": 30,
+    # A tracker that is asked by thousands at once is slow, not dead.
+    "tracker_receive_timeout": 20,
     # Else a port in use becomes the next one, without a word.
     "listen_system_port_fallback": False,
     "max_retry_port_bind": 0,

@@ -212,14 +212,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def lease_client(
-    tracker: str, runtime: Runtime, *, timeout: float = 2.0
+    tracker: str, runtime: Runtime, *, timeout: float = 30.0
 ) -> Callable[[bytes, bytes], Grant]:
     """What asks a tracker for a lease, for :class:`Lease`.
 
     Args:
         tracker: its URL, as torrents have it, ending in ``/announce``.
         runtime: where the clock comes from.
-        timeout: seconds to wait for an answer.
+        timeout: seconds to wait for an answer. A tracker that is asked by
+            ten thousand at once takes as long.
 
     Raises:
         ValueError: it is no such URL.
