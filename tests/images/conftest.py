@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 import pytest
+from tests.images.scrubs import LIMIT, Clock
 
 from parallelops import load_executor
+from parallelops.backends.base import PoolExecutor
 from parallelops.images import FileStore, SQLiteCatalog
 
 
@@ -73,3 +76,21 @@ def executor(request):
     """An executor of each kind, with a few workers."""
     with load_executor(request.param, max_workers=4) as executor:
         yield executor
+
+
+@pytest.fixture
+def pool():
+    """Makes executors of threads with a clock that can be put ahead, and
+    lets go of what hangs in them at the end."""
+    executors = []
+
+    def make(max_workers, **options):
+        executor = PoolExecutor(Clock(), max_workers, **options)
+        executor.release = threading.Event()
+        executors.append(executor)
+        return executor
+
+    yield make
+    for executor in executors:
+        executor.release.set()
+        executor.shutdown(timeout=LIMIT)
