@@ -10,15 +10,14 @@ for the result that names it.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from parallelops.errors import DataMismatch, FetchCancelled, TransferError
+from parallelops.landing import Digest
 
 if TYPE_CHECKING:
     import ssl
@@ -77,17 +76,17 @@ class Wanted:
                 f"container must be bare or ova, not {self.container!r}"
             )
         if self.digest is not None:
-            algorithm, _, digits = self.digest.partition(":")
-            if algorithm not in _ALGORITHMS:
+            if self.digest.partition(":")[0] not in _ALGORITHMS:
                 raise ValueError(
                     f"the digest is {self.digest!r}; it must begin with "
                     f"{', '.join(_ALGORITHMS)} and a colon"
                 )
-            length = 2 * hashlib.new(algorithm).digest_size
-            if not re.fullmatch(f"[0-9a-fA-F]{{{length}}}", digits):
-                raise ValueError(
-                    f"a digest of {algorithm} has {length} hexadecimal digits"
-                )
+            Digest.parse(self.digest)
+
+    @property
+    def expected(self) -> Digest | None:
+        """The digest, for those who compare."""
+        return None if self.digest is None else Digest.parse(self.digest)
 
     def check_size(self, size: int) -> None:
         """See that the data at a location may have so many bytes.
@@ -103,9 +102,8 @@ class Wanted:
     def new_hash(self) -> Any:
         """What makes the digest of the data, as ``hashlib`` has it; None if
         there is none to compare."""
-        if self.digest is None:
-            return None
-        return hashlib.new(self.digest.partition(":")[0])
+        expected = self.expected
+        return None if expected is None else expected.new_hash()
 
     def check_digest(self, made: Any) -> None:
         """See that what :meth:`new_hash` gave has come to the digest.
@@ -113,11 +111,8 @@ class Wanted:
         Raises:
             DataMismatch: it has not.
         """
-        if self.digest is None:
-            return
-        digest = f"{made.name}:{made.hexdigest()}"
-        if digest != self.digest.lower():
-            raise DataMismatch("digest", self.digest.lower(), digest)
+        if (expected := self.expected) is not None:
+            expected.check(made)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
