@@ -6,6 +6,7 @@ import contextlib
 import threading
 
 import pytest
+from tests.images.hosts import serving
 from tests.images.scrubs import LIMIT, Clock
 
 from parallelops import load_executor
@@ -94,3 +95,17 @@ def pool():
     for executor in executors:
         executor.release.set()
         executor.shutdown(timeout=LIMIT)
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """A host on this machine, for which nobody waits."""
+    monkeypatch.setattr("parallelops.origin.copies._FIRST_PAUSE", 0.001)
+    with serving() as host:
+        yield host
+
+
+@pytest.fixture
+def runtime():
+    """Real threads, and a clock that a test can put ahead."""
+    return Clock()

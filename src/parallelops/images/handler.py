@@ -22,6 +22,7 @@ from parallelops.landing import Digest
 if TYPE_CHECKING:
     import ssl
 
+    from parallelops.executor import Executor
     from parallelops.images.destination import Destination
     from parallelops.images.metrics import Measurement
     from parallelops.runtime import Runtime
@@ -127,6 +128,8 @@ class FetchOptions:
             are one file, and whoever writes to one changes the other.
         timeout: seconds that a host may be silent.
         time_limit: seconds that one attempt may take in all.
+        connections: how many parts of an image are read at the same time,
+            by those who read side by side.
         ssl_context: which hosts are trusted over https; by default those
             that the system trusts.
 
@@ -138,6 +141,7 @@ class FetchOptions:
     hard_links: bool = False
     timeout: float = 60.0
     time_limit: float = 6 * 3600.0
+    connections: int = 4
     ssl_context: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
@@ -147,6 +151,10 @@ class FetchOptions:
                 raise ValueError(
                     f"{option} must be seconds above 0, not {seconds!r}"
                 )
+        if self.connections < 1:
+            raise ValueError(
+                f"connections must be above 0, not {self.connections!r}"
+            )
         folders = tuple(map(Path, self.folders))
         object.__setattr__(self, "folders", folders)
 
@@ -158,6 +166,8 @@ class FetchContext:
         wanted: what is to be fetched.
         options: how that may be done.
         runtime: where clocks and sleep come from.
+        executor: for those who do several things side by side; None if
+            there is none.
     """
 
     def __init__(
@@ -167,12 +177,14 @@ class FetchContext:
         runtime: Runtime,
         measurement: Measurement,
         *,
+        executor: Executor | None = None,
         progress: Callable[[int], object] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
         self.wanted = wanted
         self.options = options
         self.runtime = runtime
+        self.executor = executor
         self._measurement = measurement
         self._progress = progress
         self._cancelled = cancelled
@@ -195,7 +207,7 @@ class FetchContext:
                 _log.exception("the progress of a fetch cannot be told")
 
     def check(self) -> None:
-        """Raise if it is not to go on.
+        """Raise if it is not to go on. Any thread may ask.
 
         Raises:
             FetchCancelled: somebody called the fetch off.
@@ -218,10 +230,13 @@ class Handled:
         checked: the handler has compared size and digest already. Else the
             caller does, and what is at the destination has to be the data
             at the location, byte for byte.
+        received: bytes that came in this attempt, where that is not all that
+            is at the destination.
     """
 
     method: str
     checked: bool = False
+    received: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
