@@ -37,10 +37,10 @@ from parallelops.download.lease import Grant, Lease
 from parallelops.download.member import SeedLimits
 from parallelops.download.plan import HerdOptions
 from parallelops.download.register import Register
-from parallelops.download.source import HTTPSource, Origin, Source
 from parallelops.download.swarm import Swarm
 from parallelops.download.torrent import Torrent, TorrentWriter
 from parallelops.download.tracker import Tracker, lease_client
+from parallelops.origin import HTTPSource, Origin, Source
 
 __all__ = [
     "Always",
