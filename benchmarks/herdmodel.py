@@ -40,8 +40,8 @@ class Case:
 
     agents: int = 10_000
     racks: int = 200
-    pieces: int = 128
-    piece_size: int = 8 << 20
+    pieces: int = 64
+    piece_size: int = 16 << 20
     link: float = 125e6
     origin: float = 125e6
     spread: float = 1.0  # seconds in which all start

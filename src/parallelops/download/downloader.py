@@ -227,6 +227,10 @@ class Downloader:
             log.received["swarm"] += herd.from_swarm
             log.peers = herd.peers
             log.failures += herd.feed.failures
+            if member.bad_pieces:
+                log.failures.append(
+                    f"{member.bad_pieces} pieces from others were wrong"
+                )
             if herd.decision is not None:
                 log.decide(herd.decision.way, herd.decision.reason)
         member.seed(landing.remove)

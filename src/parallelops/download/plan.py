@@ -42,7 +42,7 @@ _PLENTY = 8
 # And as many times what the swarm needs to bring something new.
 _QUIET = 2.0
 # So many there may be where others go to the origin, and nobody is seen.
-_UNSEEN = 1024
+_UNSEEN = 8192
 _PACES = 8
 
 
