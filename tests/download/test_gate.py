@@ -182,6 +182,16 @@ def test_who_holds_a_lease_learns_of_others_soon(register, clock):
     assert sum(map(admitted.owns, range(9))) <= 5
 
 
+def test_the_share_of_one_who_is_gone_is_shared(register, clock):
+    """Though the tracker knows of it only when the lease runs out."""
+    one, two = ids(2)
+    register.lease(IMAGE, two)
+    gate = Lease(register.lease)
+    for others, owned in (([], 5), ([two], 5), ([], 10)):
+        admitted = gate.admit(view_of(one, others, extents=10))
+        assert sum(map(admitted.owns, range(10))) == owned
+
+
 def test_several_images_have_leases_of_their_own(register, clock):
     """Though it is one gate."""
     gate = Lease(register.lease)

@@ -53,6 +53,7 @@ class _Held:
         self.pause = _FIRST
         self.failed = _FAILED
         self.failure = ""
+        self.seen: set[bytes] = set()
 
 
 class Lease:
@@ -100,8 +101,12 @@ class Lease:
             return Pass(
                 None, f"all {grant.places} leases are taken", steals=False
             )
+        # One who was seen and is gone may hold a place for long.
+        held.seen.update(view.peers)
+        gone = held.seen.difference(view.peers)
+        here = [peer for peer in grant.holders if peer not in gone]
         return Pass(
-            self._shares.of(view, grant.holders),
+            self._shares.of(view, here),
             f"lease {grant.place + 1} of {grant.places}",
             at_once=grant.begins,
             start=grant.place / grant.places,

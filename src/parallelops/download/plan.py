@@ -125,6 +125,7 @@ class Plan:
         # How many times in a row nothing has come for too long.
         self._draws = 0
         self._idle_since: float | None = None
+        self._spares = 0  # pieces of others that were read in a row
         # What nobody has; since when it is so little, and how long it took
         # each time to become less.
         self._nowhere: list[int] = []
@@ -236,7 +237,7 @@ class Plan:
         own, others, begun = self._runs(taken)
         yield from own
         if own:
-            self._idle_since = None
+            self._idle_since, self._spares = None, 0
         elif not reading:
             yield from self._spare(others, begun)
 
@@ -264,8 +265,9 @@ class Plan:
 
         The origin is busy all the same, as long as somebody reads. So there
         is time to see what others do, and to take one piece at a time: all
-        who are idle look for something at the same moment. And a swarm that
-        is slow to tell what it has is given more time.
+        who are idle look for something at the same moment. A swarm that is
+        slow to tell what it has is given more time. With each piece the pause
+        is halved: whoever had them has not come back.
         """
         now, chance = self._runtime.monotonic(), self._runtime.random
         if self._idle_since is None:
@@ -278,7 +280,9 @@ class Plan:
             since = max(since, self._least_since)
         pause = max(pause, _QUIET * max(self._paces, default=0.0))
         spare = others or begun
-        if spare and now - since >= pause * self._patience:
+        pause *= self._patience / 2**self._spares
+        if spare and now - since >= pause:
+            self._spares += 1
             piece = chance.choice(chance.choice(spare))
             yield range(piece, piece + 1)
 
