@@ -12,7 +12,7 @@ from parallelops.testing import explore
 SCHEDULES = int(os.environ.get("PARALLELOPS_SCHEDULES", "500"))
 
 explored = explore(
-    SCHEDULES,
+    max(SCHEDULES // 2, 20),
     preempt=[
         "parallelops/download/register.py",
         "parallelops/origin/copies.py",
