@@ -145,12 +145,16 @@ def test_a_delete_that_hangs_is_unknown(place, pool):
     executor = pool(2)
     clock = executor.runtime
 
+    others_done = threading.Event()
+
     def hang():
+        assert others_done.wait(LIMIT)
+        clock.ahead = 1000.0
         assert executor.release.wait(LIMIT)
 
     def progress(progress):
         if progress.done == 6:
-            clock.ahead = 1000.0
+            others_done.set()
 
     store = Faults(place.store, hung_1=hang)
     scrubber = Scrubber(

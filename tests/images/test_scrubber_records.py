@@ -80,13 +80,20 @@ def test_progress_tells_only_what_is_recorded(place, executor):
     """It grows to the total; each count is in the catalogue already."""
     for n in range(10):
         place.add(f"i{n}", 2)
-    store = Faults(place.store, i3_0=failing(StoreError("no")))
+    told = threading.Event()
+
+    def wait():
+        # The last one. In the calling thread some were recorded before.
+        assert not executor.traits.parallel or told.wait(LIMIT)
+
+    store = Faults(place.store, i3_0=failing(StoreError("no")), i7_1=wait)
     seen = []
 
     def progress(progress):
         recorded = place.catalog.counts()["deleted"]
         assert progress.counts[Outcome.DELETED] == recorded
         seen.append(progress)
+        told.set()
 
     report = Scrubber(
         executor,
