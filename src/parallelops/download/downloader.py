@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import logging
 import math
 import stat
@@ -13,6 +14,7 @@ from parallelops.download.gate import Rendezvous
 from parallelops.download.herd import Herd, HerdOptions
 from parallelops.download.image import DownloadResult
 from parallelops.download.ranges import fetch_ranges
+from parallelops.download.stream import ImageStream
 from parallelops.download.transfer import Transfer
 from parallelops.errors import DataMismatch, SwarmError, TransferError
 from parallelops.landing import DeviceLanding, Landing, RunningDigest
@@ -123,11 +125,56 @@ class Downloader:
             DestinationError: it can't be written.
             FetchCancelled: it was called off.
         """
+        transfer = Transfer(
+            self._executor.runtime, self._timeout, progress, cancelled
+        )
+        return self.run(image, to, transfer)
+
+    def stream(
+        self,
+        image: Image,
+        *,
+        spool: str | os.PathLike[str] | None = None,
+        progress: Callable[[Progress], object] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> ImageStream:
+        """The image in order, for somebody else to write.
+
+        Args:
+            image: what to download.
+            spool: a folder for what is shared with others while it is
+                handed on, and after that. Without it, and where the image
+                does not fit in, it is read from the origin alone, and a few
+                parts of it are held in memory.
+            progress: told how far it is.
+            cancelled: asked now and then; True calls it off.
+
+        Raises:
+            TransferError: nobody says how large it is.
+        """
+        return ImageStream(
+            self,
+            self._executor,
+            dataclasses.replace(image, size=self.size_of(image)),
+            spool=None if self._swarm is None else spool,
+            timeout=self._timeout,
+            ahead=(self._extent, self._connections),
+            progress=progress,
+            cancelled=cancelled,
+        )
+
+    def run(
+        self,
+        image: Image,
+        to: str | os.PathLike[str],
+        transfer: Transfer,
+    ) -> DownloadResult:
+        """As :meth:`fetch`, for who has a transfer of his own."""
         runtime = self._executor.runtime
-        transfer = Transfer(runtime, self._timeout, progress, cancelled)
         began = runtime.monotonic()
-        size = self._size(image)
+        size = self.size_of(image)
         with _landing(to, size, str(image.wanted)) as landing:
+            transfer.landed(landing.file, lambda: landing.blocks)
             log = _Log(landing.blocks.done())
             if not log.received["disk"] and landing.is_there(image.wanted):
                 landing.remove()
@@ -223,7 +270,12 @@ class Downloader:
         member.seed(landing.remove)
         log.shared = True
 
-    def _size(self, image: Image) -> int:
+    def size_of(self, image: Image) -> int:
+        """Its bytes; the sources are asked if it does not say.
+
+        Raises:
+            TransferError: nobody says.
+        """
         if image.size is not None:
             return image.size
         failures = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from concurrent.futures import FIRST_COMPLETED
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parallelops.errors import (
     DataMismatch,
@@ -33,7 +33,7 @@ _HASH = 20
 _LONGEST_END = 60.0
 
 
-def end_reads(executor: Executor, reads: Collection[Future[None]]) -> None:
+def end_reads(executor: Executor, reads: Collection[Future[Any]]) -> None:
     """Wait for reads whose origin was closed.
 
     They end as soon as they look. One that can't, since it asks for the
