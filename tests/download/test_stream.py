@@ -214,9 +214,9 @@ def test_a_torrent_of_another_image_is_found_out(
         image = stream(
             origin.url, torrent=torrent_of(other), swarm=swarm, spool=tmp_path
         )
-        assert b"".join(image) == other
+        # Whoever reads the last piece first, the one or the other says so.
         with pytest.raises(DataMismatch):
-            image.verify_image()
+            image.verify_image(len(b"".join(image)))
         assert origin.sent <= 1.1 * SIZE
     assert not swarm._members
 

@@ -14,9 +14,14 @@ from parallelops.download.gate import Rendezvous
 from parallelops.download.herd import Herd, HerdOptions
 from parallelops.download.image import DownloadResult
 from parallelops.download.ranges import fetch_ranges
+from parallelops.download.sizes import ask_size
 from parallelops.download.stream import ImageStream
 from parallelops.download.transfer import Transfer
-from parallelops.errors import DataMismatch, SwarmError, TransferError
+from parallelops.errors import (
+    DataMismatch,
+    SwarmError,
+    TransferError,
+)
 from parallelops.landing import DeviceLanding, Landing, RunningDigest
 from parallelops.landing.blocks import BLOCK
 
@@ -29,12 +34,11 @@ if TYPE_CHECKING:
     from parallelops.download.source import Origin, Source
     from parallelops.download.swarm import Swarm
     from parallelops.executor import Executor
+    from parallelops.runtime import Runtime
 
 __all__ = ["Downloader"]
 
 _log = logging.getLogger(__name__)
-
-_LARGEST = 1 << 44  # 16 TiB; a host that says more is not believed
 
 
 class Downloader:
@@ -94,6 +98,16 @@ class Downloader:
         self._gate = gate or Rendezvous()
         self._herd_options = herd or HerdOptions()
 
+    @property
+    def runtime(self) -> Runtime:
+        """That of its executor."""
+        return self._executor.runtime
+
+    @property
+    def shares(self) -> bool:
+        """Whether it has a swarm."""
+        return self._swarm is not None
+
     def fetch(
         self,
         image: Image,
@@ -150,12 +164,13 @@ class Downloader:
             cancelled: asked now and then; True calls it off.
 
         Raises:
-            TransferError: nobody says how large it is.
+            SizeUnknown: nobody says how large it is.
+            TransferError: no source answers.
         """
         return ImageStream(
             self,
             self._executor,
-            dataclasses.replace(image, size=self.size_of(image)),
+            self._sized(image),
             spool=None if self._swarm is None else spool,
             timeout=self._timeout,
             ahead=(self._extent, self._connections),
@@ -172,7 +187,7 @@ class Downloader:
         """As :meth:`fetch`, for who has a transfer of his own."""
         runtime = self._executor.runtime
         began = runtime.monotonic()
-        size = self.size_of(image)
+        size = self._sized(image).size or 0
         with _landing(to, size, str(image.wanted)) as landing:
             transfer.landed(landing.file, lambda: landing.blocks)
             log = _Log(landing.blocks.done())
@@ -270,28 +285,12 @@ class Downloader:
         member.seed(landing.remove)
         log.shared = True
 
-    def size_of(self, image: Image) -> int:
-        """Its bytes; the sources are asked if it does not say.
-
-        Raises:
-            TransferError: nobody says.
-        """
+    def _sized(self, image: Image) -> Image:
+        """The image, with a size: the sources are asked if it has none."""
         if image.size is not None:
-            return image.size
-        failures = []
-        for source in image.sources:
-            origin = source.open(self._executor.runtime, None)
-            try:
-                size = origin.size()
-            except TransferError as error:
-                failures.append(str(error))
-            else:
-                if size <= _LARGEST:
-                    return size
-                failures.append(f"a host says it has {size} bytes")
-            finally:
-                origin.close()
-        raise TransferError("; ".join(failures))
+            return image
+        size = ask_size(image.sources, self._executor.runtime)
+        return dataclasses.replace(image, size=size)
 
     def _from_sources(
         self,

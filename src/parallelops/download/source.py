@@ -13,7 +13,7 @@ from parallelops.download.request import (
     Refusal,
     check_url,
 )
-from parallelops.errors import DataMismatch, TransferError
+from parallelops.errors import DataMismatch, SizeUnknown, TransferError
 from parallelops.redact import redact_url
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class _HTTPOrigin:
             for _ in self.stream(0, 1):
                 break
         if self._size is None:
-            raise TransferError("no host says how much data there is")
+            raise SizeUnknown("no host says how much data there is")
         return self._size
 
     def stream(self, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
