@@ -9,7 +9,7 @@ from parallelops.errors import SizeUnknown, TransferError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from parallelops.download.source import Source
+    from parallelops.origin import Source
     from parallelops.runtime import Runtime
 
 __all__ = ["ask_size"]

@@ -9,13 +9,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parallelops.download.ordered import read_in_order
 from parallelops.download.transfer import Transfer
 from parallelops.errors import (
     DestinationError,
     FetchCancelled,
     TransferError,
 )
+from parallelops.origin import read_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -150,7 +150,7 @@ class ImageStream:
                 origin,
                 self._position,
                 self._size,
-                self._transfer,
+                self._transfer.check,
                 extent=self._extent,
                 connections=self._connections,
             )

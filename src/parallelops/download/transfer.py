@@ -71,6 +71,16 @@ class Transfer:
     def arrived(self, pieces: Sequence[bool]) -> None:
         """A swarm has these pieces, and they may not be on the file yet."""
 
+    def advance(self, done: int, total: int) -> None:
+        """So much of it is there: tell, and raise if it is not to go on.
+
+        Raises:
+            FetchCancelled: it was called off.
+            TransferError: it takes too long.
+        """
+        self.check()
+        self.tell(done, total)
+
     def tell(self, done: int, total: int) -> None:
         """So much of it is there."""
         progress = Progress(done, total)

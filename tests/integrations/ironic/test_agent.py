@@ -127,7 +127,7 @@ def test_what_fails_is_an_error_of_the_agent(
     trouble,
 ):
     """It tries again, and says so, and tells no secret."""
-    monkeypatch.setattr("parallelops.download.source._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("parallelops.origin.copies._FIRST_PAUSE", 0.001)
     with (
         serving(data, behave=TROUBLE[trouble]) as origin,
         pytest.raises(errors.ImageDownloadError) as caught,

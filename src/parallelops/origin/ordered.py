@@ -5,16 +5,15 @@ from __future__ import annotations
 import collections
 from typing import TYPE_CHECKING
 
-from parallelops.download.feed import end_reads
 from parallelops.errors import ExecutorSaturated
+from parallelops.origin.ranges import end_reads
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from concurrent.futures import Future
 
-    from parallelops.download.source import Origin
-    from parallelops.download.transfer import Transfer
     from parallelops.executor import Executor
+    from parallelops.origin.source import Origin
 
 __all__ = ["read_in_order"]
 
@@ -26,7 +25,7 @@ def read_in_order(
     origin: Origin,
     begin: int,
     size: int,
-    transfer: Transfer,
+    check: Callable[[], object],
     *,
     extent: int,
     connections: int,
@@ -38,11 +37,13 @@ def read_in_order(
     memory until their turn comes: as many as there are connections.
 
     Args:
+        executor: reads.
+        check: called here now and then; what it raises ends the reads.
         extent: bytes of a part; all but the first begin at multiples of it.
+        connections: how many parts are read at the same time.
 
     Raises:
-        TransferError: it can't be had, or takes too long.
-        FetchCancelled: it was called off.
+        TransferError: it can't be had.
     """
     reads: collections.deque[Future[list[bytes]]] = collections.deque()
     position = asked = begin
@@ -74,13 +75,13 @@ def read_in_order(
         # A host that takes no ranges goes on after it, and so do we.
         end = size if origin.ranged is False else asked
         for offset, data in origin.stream(position, end):
-            transfer.check()
+            check()
             yield data[: size - offset]
 
     def ahead() -> list[bytes]:
         while not reads[0].done():
             executor.wait([reads[0]], _TICK)
-            transfer.check()
+            check()
         return reads.popleft().result()
 
     try:
