@@ -8,6 +8,7 @@ import math
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 
@@ -19,7 +20,7 @@ FULL = bool(os.environ.get("FULL"))
 POINTS = 50 if FULL else 15
 # Kills of one download, and its MiB. A kill costs what four reads have under
 # way: up to a block each, and what is on the wire.
-KILLS, LARGE = (50, 1024) if FULL else (3, 48)
+KILLS, LARGE = (50, 1024) if FULL else (2, 64)
 
 
 class Killer:
@@ -43,6 +44,10 @@ class Killer:
         stack.callback(self.zygote.stdin.close)
 
     def behave(self, request):
+        # What lies in this machine's buffers is lost, too: less than usual.
+        request.connection.setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16
+        )
         # Not that of the last request on this connection.
         send = functools.partial(type(request).send, request)
 

@@ -146,6 +146,7 @@ class Herd:
         self._have = view.have
         self.peers = max(self.peers, len(view.peers))
         self.feed.look(view.have)
+        self._transfer.arrived(view.have)
         self._plan.look(view, self.feed.busy)
         self.from_swarm = view.received
         self._transfer.check()
