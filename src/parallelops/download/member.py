@@ -84,6 +84,7 @@ class MemberView:
         sent: bytes that went to others.
         checking: it is still looking at what was there.
         error: what went wrong for good; empty if nothing did.
+        heard: a tracker has answered or failed, or there is none to ask.
     """
 
     have: Sequence[bool]
@@ -94,6 +95,7 @@ class MemberView:
     sent: int
     checking: bool
     error: str
+    heard: bool = True
 
 
 class Member:
@@ -104,6 +106,7 @@ class Member:
         id: the peer id.
         error: what went wrong for good; empty if nothing did.
         bad_pieces: how many came that were not what they had to be.
+        asked: a tracker has answered, or failed.
         seeding: it is complete, and kept up for others.
         ended: why it has left: "asked", "closed" or which limit was reached;
             empty if it has not.
@@ -123,6 +126,7 @@ class Member:
         self.handle = handle
         self.error = ""
         self.bad_pieces = 0
+        self.asked = False
         self.seeding = False
         self.ended = ""
         self.flushed = flushed
@@ -165,6 +169,7 @@ class Member:
             checking=status.state
             in (states.checking_files, states.checking_resume_data),
             error=broken,
+            heard=self.asked or not self.torrent.trackers,
         )
 
     def add_piece(self, index: int, data: bytes) -> None:

@@ -41,6 +41,9 @@ _STUCK = 1.0
 _PLENTY = 8
 # And as many times what the swarm needs to bring something new.
 _QUIET = 2.0
+# A tracker that is asked by ten thousand at once takes as long; who does not
+# wait for it believes that nobody else is there.
+_UNHEARD = 30.0
 # So many there may be where others go to the origin, and nobody is seen.
 _UNSEEN = 8192
 _PACES = 8
@@ -191,7 +194,8 @@ class Plan:
         if known != self._known:
             self._known, self._known_since = known, now
         settled = bool(known) and now - self._known_since >= _SETTLED
-        ready = settled or bool(self.count) or now >= self._begin
+        begin = self._begin if view.heard else self._begin + _UNHEARD
+        ready = settled or bool(self.count) or now >= begin
         if self.decision is not None:
             ready = ready or self.decision.admitted.at_once
         return ready and not view.checking

@@ -139,7 +139,8 @@ class Swarm:
                     "peer_fingerprint": self.id.decode(),
                     "alert_mask": category.error_notification
                     | category.status_notification
-                    | category.storage_notification,
+                    | category.storage_notification
+                    | category.tracker_notification,
                 }
             )
         except (RuntimeError, ValueError) as error:
@@ -289,6 +290,10 @@ class Swarm:
             # It would go on and wait for ever.
             member.error = redact_text(alert.message())
             member.finished.set()
+        elif isinstance(
+            alert, (lt.tracker_reply_alert, lt.tracker_error_alert)
+        ):
+            member.asked = True
         elif isinstance(alert, lt.hash_failed_alert):
             member.bad_pieces += 1
 
