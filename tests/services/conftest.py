@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items):
     """What the libraries of others warn of is theirs to mend."""
     for item in items:
         if item.path.is_relative_to(__file__.rpartition("/")[0]):
-            item.add_marker(pytest.mark.filterwarnings("default"))
+            item.add_marker(pytest.mark.filterwarnings("ignore"))
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,8 @@
 """A real Swift on this machine: one of each of its servers, one device.
 
 It has tempauth, temporary URLs, static large objects and the middleware for
-rate limits, whose memory is a real memcached. Each proxy has limits of its
-own; the first one has none.
+rate limits. Each proxy has limits of its own, and a real memcached, where it
+notes who called when; the first one has no limits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from urllib.parse import quote, urlsplit
 from tests.services.processes import Server, free_ports
 
 BIN = Path(sys.executable).parent
+ROOT = Path(__file__).parents[2]
 KEY = "a key for temporary URLs"
 ACCOUNT, USER, PASSWORD = "AUTH_test", "test:tester", "testing"
 # One who has nothing to do with that account.
@@ -67,8 +67,8 @@ PROXY = (
     COMMON
     + """
 [pipeline:main]
-pipeline = catch_errors gatekeeper cache tempurl ratelimit tempauth slo dlo \
-proxy-server
+pipeline = catch_errors gatekeeper cache tempurl ratelimit keystone tempauth \
+slo dlo proxy-server
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
@@ -79,6 +79,12 @@ use = egg:swift#gatekeeper
 [filter:cache]
 use = egg:swift#memcache
 memcache_servers = 127.0.0.1:{memory}
+# A busy machine is no reason to do without it, as nothing is limited then.
+memcache_max_connections = 64
+connect_timeout = 10
+pool_timeout = 10
+io_timeout = 10
+error_suppression_interval = 0
 [filter:tempurl]
 use = egg:swift#tempurl
 [filter:slo]
@@ -89,6 +95,8 @@ use = egg:swift#dlo
 use = egg:swift#tempauth
 user_test_tester = testing .admin
 user_other_stranger = testing
+[filter:keystone]
+paste.filter_factory = tests.services.keystone:factory
 [filter:ratelimit]
 use = egg:swift#ratelimit
 {limits}
@@ -122,8 +130,7 @@ class Swift:
             "[swift-hash]\nswift_hash_path_suffix = tests\n"
         )
         kinds = ("account", "container", "object")
-        ports = free_ports(4)
-        self._memory = ports.pop()
+        ports = free_ports(3)
         subprocess.run(
             [sys.executable, "-c", RINGS, folder, *map(str, ports)],
             check=True,
@@ -131,20 +138,9 @@ class Swift:
             timeout=60,
         )
         try:
-            self._start(
-                "memcached",
-                self._memory,
-                [
-                    *("memcached", "-u", _user(), "-m", "16"),
-                    *("-l", "127.0.0.1", "-p", self._memory),
-                ],
-            )
             for kind, port in zip(kinds, ports, strict=True):
                 self._start_swift(kind, kind, port, STORAGE)
             self.proxy = self.limited()
-            for server in self._servers:
-                server.wait()
-            self.proxy.sign_in()
         except BaseException:
             self.stop()
             raise
@@ -152,21 +148,29 @@ class Swift:
     def limited(self, **limits):
         """One more proxy, with these options of the rate-limit middleware.
 
-        The limits are of the account and its containers, whichever proxy is
-        asked.
+        A proxy knows how many objects a container has, by which it is
+        limited, from when it is first asked for it, for a minute.
         """
-        (port,) = free_ports(1)
-        name = f"proxy-{port}"
-        lines = "\n".join(f"{key} = {value}" for key, value in limits.items())
-        server = self._start_swift(name, "proxy", port, PROXY, limits=lines)
-        server.wait()
+        memory, port = free_ports(2)
+        self._start(
+            f"memcached-{memory}",
+            memory,
+            [
+                *("memcached", "-u", _user(), "-m", "16"),
+                *("-l", "127.0.0.1", "-p", memory),
+            ],
+        )
+        self._start_swift(
+            f"proxy-{port}",
+            "proxy",
+            port,
+            PROXY,
+            memory=memory,
+            limits="\n".join(f"{key} = {limits[key]}" for key in limits),
+        )
+        for server in self._servers:
+            server.wait()
         return Proxy(port)
-
-    def forget(self):
-        """Empty the memcached: who called when, and what is where."""
-        with socket.create_connection(("127.0.0.1", self._memory)) as memory:
-            memory.sendall(b"flush_all\r\n")
-            assert memory.recv(16) == b"OK\r\n"
 
     def stop(self):
         """End all of it; its data stays."""
@@ -181,17 +185,17 @@ class Swift:
                 port=port,
                 user=_user(),
                 folder=self.folder,
-                memory=self._memory,
                 **values,
             )
         )
         program = BIN / f"swift-{kind}-server"
-        return self._start(name, port, [program, config, "--verbose"])
+        self._start(name, port, [program, config, "--verbose"])
 
     def _start(self, name, port, command):
-        server = Server(command, port, self.folder / f"{name}.log")
-        self._servers.append(server)
-        return server
+        log = self.folder / f"{name}.log"
+        # Where the filter is.
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self._servers.append(Server(command, port, log, env=env))
 
 
 class Proxy:
@@ -200,18 +204,14 @@ class Proxy:
     Attributes:
         url: where it is.
         path: of the account.
-        auth: where one signs in, as glance_store has it.
+        auth: where one signs in, as with Keystone.
     """
 
     def __init__(self, port):
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.path = f"/v1/{ACCOUNT}"
-        self.auth = f"{self.url}/auth/v1.0"
-        self.token = ""
-
-    def sign_in(self):
-        """Have a token, and an account with the key for temporary URLs."""
+        self.auth = f"{self.url}/v3"
         self.token = self.token_of(USER)
         self.ask("POST", "", headers={"X-Account-Meta-Temp-URL-Key": KEY})
 
