@@ -122,7 +122,8 @@ def services(session: nox.Session) -> None:
     """Test with real servers of others: Swift, opentracker and caches.
 
     Packages of Debian's that are missing are installed, if root runs it;
-    otherwise what needs them is skipped.
+    otherwise what needs them is skipped. After ``-- bench`` it runs the
+    benchmark of scrubbing a Swift that has limits.
     """
     packages = [PROGRAMS[name] for name in PROGRAMS if not shutil.which(name)]
     if packages and os.geteuid() == 0 and shutil.which("apt-get"):
@@ -130,6 +131,10 @@ def services(session: nox.Session) -> None:
         session.run("apt-get", "update", external=True)
         session.run(*apt, *packages, external=True)
     session.install(".[glance]", *group("test"), *group("services"))
+    if session.posargs[:1] == ["bench"]:
+        script = "benchmarks/bench_swift.py"
+        session.run("python", "-W", "ignore", script, *session.posargs[1:])
+        return
     session.run("pytest", "tests/services", *session.posargs)
 
 
