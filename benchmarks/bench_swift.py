@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 GLANCE = ROOT / "benchmarks" / "bench_glance.py"
 LINE = "{:<24} {:>7} {:>8} {:>8.2f} {:>8.2f} {:>8.1%} {:>5}"
-HEAD = "limit                    workers      who  seconds  x ideal  refused  left"
+HEAD = "{:<24} workers      who  seconds  x ideal  refused  left"
 
 SWIFT_RATE = 10
 NGINX_RATE, NGINX_BURST = 20, 5
@@ -103,7 +103,7 @@ def main() -> None:
     from tests.services.processes import free_ports
     from tests.services.swift import Swift, missing
 
-    print(HEAD)
+    print(HEAD.format("limit"))
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if lacks := missing(folder) or nginx.missing():
