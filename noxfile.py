@@ -6,6 +6,8 @@ that the next run finds again.
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -27,6 +29,15 @@ FULL, FEW = "500", "20"
 
 # And how many the session explore runs in all, for hours.
 MANY = "2000000"
+
+# The programs that the session services needs, and the packages of Debian's
+# that have them.
+PROGRAMS = {
+    "memcached": "memcached",
+    "nginx": "nginx",
+    "opentracker": "opentracker",
+    "varnishd": "varnish",
+}
 
 # Not editable: what is tested is what people install.
 PACKAGE = ".[greenthread,cli,opentelemetry,prometheus]"
@@ -111,6 +122,27 @@ def ironic(session: nox.Session) -> None:
     """Test with Ironic's agent; with a loop device too, if root."""
     session.install(".[ironic]", "oslotest", *group("test"))
     session.run("pytest", "tests/integrations/ironic", *session.posargs)
+
+
+@nox.session(default=False)
+def services(session: nox.Session) -> None:
+    """Test with real servers of others: Swift, opentracker and caches.
+
+    Packages of Debian's that are missing are installed, if root runs it;
+    otherwise what needs them is skipped. After ``-- bench`` it runs the
+    benchmark of scrubbing a Swift that has limits.
+    """
+    packages = [PROGRAMS[name] for name in PROGRAMS if not shutil.which(name)]
+    if packages and os.geteuid() == 0 and shutil.which("apt-get"):
+        apt = ("apt-get", "install", "--yes", "--no-install-recommends")
+        session.run("apt-get", "update", external=True)
+        session.run(*apt, *packages, external=True)
+    session.install(".[glance]", *group("test"), *group("services"))
+    if session.posargs[:1] == ["bench"]:
+        script = "benchmarks/bench_swift.py"
+        session.run("python", "-W", "ignore", script, *session.posargs[1:])
+        return
+    session.run("pytest", "tests/services", *session.posargs)
 
 
 @nox.session(default=False)
