@@ -105,11 +105,12 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def glance(session: nox.Session) -> None:
-    """Test with a real Glance, and MariaDB if it is here.
+    """Test with a real Glance, and the database servers that are here.
 
     After ``-- bench`` it runs the benchmark against Glance's own scrubber.
     """
-    session.install(".[glance]", "pymysql", *group("test"))
+    drivers = ("pymysql", "psycopg2-binary")
+    session.install(".[glance]", *drivers, *group("test"))
     if session.posargs[:1] == ["bench"]:
         script = "benchmarks/bench_glance.py"
         session.run("python", "-W", "ignore", script, *session.posargs[1:])
