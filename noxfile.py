@@ -6,6 +6,7 @@ that the next run finds again.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -30,6 +31,15 @@ MANY = "2000000"
 
 # Not editable: what is tested is what people install.
 PACKAGE = ".[greenthread,cli,opentelemetry,prometheus]"
+
+
+# Where what is built goes.
+DIST = Path(".nox") / "dist"
+
+
+def built(pattern: str) -> list[str]:
+    """The files of that name which the session ``release`` has built."""
+    return sorted(str(path) for path in DIST.glob(pattern))
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -130,6 +140,53 @@ def sample(session: nox.Session) -> None:
         *("--namespace", "parallelops"),
         *("--output-file", "docs/parallelops.conf.sample"),
     )
+
+
+@nox.session(default=False)
+def share(session: nox.Session) -> None:
+    """Write the completions of shells and the manual page anew."""
+    session.install(".", "argparse-manpage", "shtab")
+    session.run("python", "share/make.py", "share")
+
+
+@nox.session(default=False)
+def release(session: nox.Session) -> None:
+    """Build wheel and sdist, look into them, and try the wheel.
+
+    They are in ``.nox/dist`` afterwards, with a list of what the wheel
+    brings along (an SBOM of CycloneDX).
+    """
+    session.install(*group("release"))
+    shutil.rmtree(DIST, ignore_errors=True)
+    # The sdist, the wheel from that, and the wheel from here.
+    session.run("python", "-m", "build", "--outdir", str(DIST))
+    here = str(DIST / "here")
+    session.run("python", "-m", "build", "--wheel", "--outdir", here)
+    session.run("twine", "check", "--strict", *built("parallelops*"))
+    session.run(
+        *("pytest", "tests/test_release.py"),
+        env={"PARALLELOPS_DIST": str(DIST.resolve())},
+    )
+    clean = Path(session.create_tmp()) / "clean"
+    python = str(clean / "bin" / "python")
+    session.run("python", "-m", "venv", "--clear", "--without-pip", clean)
+    session.run("pip", "--python", python, "install", *built("*.whl"))
+    session.run(
+        *("cyclonedx-py", "environment", "--pyproject", "pyproject.toml"),
+        *("--mc-type", "library", "--output-reproducible"),
+        *("--output-file", str(DIST / "sbom.cdx.json"), python),
+    )
+    for version in PYTHONS:
+        session.notify(f"wheel-{version}")
+
+
+@nox.session(python=PYTHONS, default=False, reuse_venv=False)
+def wheel(session: nox.Session) -> None:
+    """Have the first minutes with the wheel that ``release`` has built."""
+    session.install(*built("*.whl"))
+    session.run("parallelops", "demo", "--images", "48")
+    session.run("parallelops", "demo", "containers")
+    session.run("parallelops", "demo", "download", "--agents", "3")
 
 
 @nox.session(default=False)
