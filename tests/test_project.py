@@ -50,7 +50,7 @@ FLOORS = (
         "watchers",
         "watching",
     },
-    {"backends", "keyed", "landing", "plugins", "ratelimit"},
+    {"backends", "keyed", "landing", "origin", "plugins", "ratelimit"},
     {"containers", "download", "images"},
     {"__main__", "cli", "config", "integrations", "observe", "testing"},
 )

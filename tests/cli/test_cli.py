@@ -18,6 +18,9 @@ import pytest
 
 from parallelops.images import LocationStatus, SQLiteCatalog
 
+# Each starts processes, and takes long.
+pytestmark = pytest.mark.once
+
 LIMIT = 60
 
 

@@ -36,10 +36,10 @@ from parallelops.download.kernel import (
 )
 from parallelops.download.member import SeedLimits
 from parallelops.download.register import Register
-from parallelops.download.source import HTTPSource, Origin, Source
 from parallelops.download.swarm import Swarm
 from parallelops.download.torrent import Torrent, TorrentWriter
 from parallelops.download.tracker import Tracker, lease_client
+from parallelops.origin import HTTPSource, Origin, Source
 
 __all__ = [
     "Always",

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from parallelops.download.gate import Rendezvous
 from parallelops.download.herd import Herd, HerdOptions
 from parallelops.download.image import DownloadResult
-from parallelops.download.ranges import fetch_ranges
 from parallelops.download.transfer import Transfer
 from parallelops.errors import DataMismatch, SwarmError, TransferError
 from parallelops.landing import DeviceLanding, Landing, RunningDigest
 from parallelops.landing.blocks import BLOCK
+from parallelops.origin import fetch_ranges
 
 if TYPE_CHECKING:
     import os
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from parallelops.download.gate import Gate
     from parallelops.download.image import Image, Progress
-    from parallelops.download.source import Origin, Source
     from parallelops.download.swarm import Swarm
     from parallelops.executor import Executor
+    from parallelops.origin import Origin, Source
 
 __all__ = ["Downloader"]
 
@@ -67,11 +67,7 @@ class Downloader:
         gate: Gate | None = None,
         herd: HerdOptions | None = None,
     ) -> None:
-        if not executor.traits.shared_memory:
-            raise ValueError(
-                f"the tasks of {executor.name} do not share memory with the "
-                "downloader; take a thread, greenthread or serial executor"
-            )
+        executor.traits.check_memory(executor.name, "downloader")
         if connections < 1:
             raise ValueError(
                 f"connections must be above 0, not {connections!r}"
@@ -295,7 +291,7 @@ class Downloader:
             origin,
             landing,
             running,
-            transfer,
+            lambda done: transfer.advance(done, landing.size),
             extent=self._extent,
             connections=self._connections,
         )

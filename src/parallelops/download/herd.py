@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from parallelops.download.gate import Decision, Gate
     from parallelops.download.member import Member, MemberView
-    from parallelops.download.source import Source
     from parallelops.download.transfer import Transfer
     from parallelops.executor import Executor
+    from parallelops.origin import Source
 
 __all__ = ["Herd", "HerdOptions"]
 

@@ -17,8 +17,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from parallelops.download.bencode import encode
 from parallelops.download.register import Announcement, Register
-from parallelops.download.request import Answer, Connections
 from parallelops.errors import ExecutorSaturated, SwarmError, TransferError
+from parallelops.origin import Answer, Connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -59,6 +59,16 @@ class Transfer:
                 f"the download takes more than {self._timeout:g} seconds"
             )
 
+    def advance(self, done: int, total: int) -> None:
+        """So much of it is there: tell, and raise if it is not to go on.
+
+        Raises:
+            FetchCancelled: it was called off.
+            TransferError: it takes too long.
+        """
+        self.check()
+        self.tell(done, total)
+
     def tell(self, done: int, total: int) -> None:
         """So much of it is there."""
         progress = Progress(done, total)

@@ -111,11 +111,7 @@ class Scrubber:
         progress: Callable[[Progress], object] | None = None,
         observers: Iterable[Observer] = (),
     ) -> None:
-        if not executor.traits.shared_memory:
-            raise ValueError(
-                f"the tasks of {executor.name} do not share memory with the "
-                "scrubber; take a thread, greenthread or serial executor"
-            )
+        executor.traits.check_memory(executor.name, "scrubber")
         if not 0 <= grace < math.inf:
             raise ValueError(f"grace must be seconds, not {grace!r}")
         for option, seconds in (

@@ -25,6 +25,7 @@ _SCHEMES = ("http", "https")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
+_NOTHING = re.compile(r"bytes \*/0")
 _PIECE = 1 << 18
 
 _BUSY = frozenset({429, 498, 500, 502, 503, 504})
@@ -197,6 +198,7 @@ class Answer:
         end: where it ends; None if the host does not say.
         size: bytes in all; None if the host does not say.
         ranged: whether it is the range that was asked for.
+        framed: whether the host says where its answer ends.
         tag: the ETag, if it is one that tells each byte.
 
     Raises:
@@ -299,12 +301,20 @@ class Answer:
 
     def _accept(self, response: http.client.HTTPResponse) -> None:
         status = response.status
+        self.framed = response.length is not None or response.chunked
         if status == http.client.PARTIAL_CONTENT:
             self._accept_range(response)
         elif status == http.client.OK:
             self.ranged = False
             self.begin, self.end = 0, response.length
             self.size = response.length
+        elif (
+            status == http.client.REQUESTED_RANGE_NOT_SATISFIABLE
+            and _NOTHING.fullmatch(response.getheader("Content-Range", ""))
+        ):
+            # Of nothing no byte can be asked for.
+            self.ranged = True
+            self.begin = self.end = self.size = 0
         else:
             reason = f"it answers {status} {response.reason[:100]}"
             kind = "useless"

@@ -1,28 +1,29 @@
-"""The origin of an image: the same data at one or several URLs."""
+"""Reads what several URLs have, each going on where another one failed."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
-from parallelops.download.request import (
+from parallelops.errors import DataMismatch, TransferError
+from parallelops.origin.request import (
     Answer,
     Connections,
     Refusal,
     check_url,
 )
-from parallelops.errors import DataMismatch, TransferError
 from parallelops.redact import redact_url
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from parallelops.runtime import Event, Runtime
 
-__all__ = ["HTTPSource", "Origin", "Source"]
+__all__ = ["HTTPOptions", "HTTPOrigin"]
 
 # Attempts in a row, at all copies together, that brought nothing.
 _MOST_FAILURES = 8
@@ -31,141 +32,22 @@ _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 30.0
 # No host is left alone for longer, whatever it asks.
 _LONGEST_REQUEST = 300.0
+_LOOK = 0.5  # seconds between two looks at whether to go on
 # How often a copy is tried that was not the fastest lately.
 _EXPLORE = 0.1
 
 
-class Origin(Protocol):
-    """A source at work, for one download. Several threads use it.
-
-    Attributes:
-        ranged: whether parts can be asked for; None before anybody knows.
-        received: bytes that came so far, those included that were of no use.
-    """
-
-    @property
-    def ranged(self) -> bool | None: ...
-    @property
-    def received(self) -> int: ...
-
-    def size(self) -> int:
-        """How many bytes there are.
-
-        Raises:
-            TransferError: nobody says.
-        """
-
-    def stream(self, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
-        """The data from ``begin`` on, in order, each with its offset.
-
-        It may go on after ``end``, if parts can't be asked for.
-
-        Raises:
-            TransferError: it can't be had.
-        """
-
-    def close(self) -> None:
-        """End what is under way; whoever streams gets an error."""
-
-
-class Source(Protocol):
-    """Where an image can be had without a swarm."""
-
-    def copies(self) -> Sequence[Source]:
-        """Each copy as a source of its own; used to find a bad one."""
-
-    def open(self, runtime: Runtime, size: int | None) -> Origin:
-        """Begin a download of ``size`` bytes; None if that is not known."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Options:
+class HTTPOptions:
+    """What :class:`HTTPSource` was told."""
+
     choose: Literal["random", "measured"]
     refresh: Callable[[], Sequence[str]] | None
     timeout: float
     slowest: float
     ssl_context: ssl.SSLContext | None
-
-
-class HTTPSource:
-    """The same image at one or several ``http://`` or ``https://`` URLs.
-
-    It is read in ranges. Where a copy fails the next one goes on, from the
-    byte where the first one stopped. A host that says that it is busy is
-    left alone for as long as it asks, or for a random part of a time that
-    doubles. A copy whose ETag changes on the way is not used any more. A
-    host that takes no ranges is read from begin to end.
-
-    The standard library's ``http.client`` is enough for that: one GET with
-    one range, connections that are kept open, no proxies and no cookies.
-
-    Args:
-        urls: the copies. They are taken for secrets.
-        choose: "random" takes any copy for each part, "measured" the one
-            that was fastest so far, and now and then another one.
-        refresh: called for new URLs when one is refused as expired
-            (401, 403), such as a temporary URL of Swift. It is called in a
-            worker, by one at a time.
-        timeout: seconds that a host may be silent.
-        slowest: bytes a second; a host that is slower for ``timeout``
-            seconds is taken for one that has stopped.
-        ssl_context: which hosts are trusted over https; by default those
-            that the system trusts.
-
-    Raises:
-        ValueError: one of them can't be what it is.
-        TransferError: one of the URLs can't be used.
-    """
-
-    def __init__(
-        self,
-        urls: str | Sequence[str],
-        *,
-        choose: Literal["random", "measured"] = "random",
-        refresh: Callable[[], Sequence[str]] | None = None,
-        timeout: float = 30.0,
-        slowest: float = 1024.0,
-        ssl_context: ssl.SSLContext | None = None,
-    ) -> None:
-        self.urls = (urls,) if isinstance(urls, str) else tuple(urls)
-        if not self.urls:
-            raise ValueError("a source needs a URL")
-        for url in self.urls:
-            check_url(url)
-        if choose not in ("random", "measured"):
-            raise ValueError(
-                f"choose must be random or measured, not {choose!r}"
-            )
-        if not 0 < timeout < math.inf:
-            raise ValueError(
-                f"timeout must be seconds above 0, not {timeout!r}"
-            )
-        if not 0 <= slowest < math.inf:
-            raise ValueError(f"slowest must be bytes, not {slowest!r}")
-        self._options = _Options(
-            choose=choose,
-            refresh=refresh,
-            timeout=timeout,
-            slowest=slowest,
-            ssl_context=ssl_context,
-        )
-
-    def __repr__(self) -> str:
-        return f"HTTPSource({[redact_url(url) for url in self.urls]})"
-
-    def copies(self) -> Sequence[HTTPSource]:
-        """See :meth:`Source.copies`."""
-        alone = []
-        for url in self.urls:
-            source = HTTPSource(url)
-            # New URLs would be those of all copies again.
-            source._options = dataclasses.replace(self._options, refresh=None)
-            alone.append(source)
-        return alone
-
-    def open(self, runtime: Runtime, size: int | None) -> Origin:
-        """See :meth:`Source.open`."""
-        return _HTTPOrigin(self.urls, self._options, runtime, size)
+    patient: bool
+    verified: bool
 
 
 class _Copy:
@@ -175,23 +57,30 @@ class _Copy:
         self.url = url
         self.tag: str | None = None
         self.ranged: bool | None = None
+        self.given = False
         self.useless = ""
         self.rate = math.inf  # bytes a second; untried ones go first
         self.not_before = -math.inf
         self.failures = 0  # in a row
 
 
-class _HTTPOrigin:
-    """A download from the copies of one source."""
+class HTTPOrigin:
+    """A download from the copies of one source; see :class:`Origin`.
+
+    Attributes:
+        received: bytes that came so far, those of no use included.
+    """
 
     def __init__(
         self,
         urls: Sequence[str],
-        options: _Options,
+        options: HTTPOptions,
         runtime: Runtime,
         size: int | None,
+        check: Callable[[], object] | None,
     ) -> None:
         self.received = 0
+        self._check = check or (lambda: None)
         self._options = options
         self._runtime = runtime
         self._size = size
@@ -206,20 +95,38 @@ class _HTTPOrigin:
 
     @property
     def ranged(self) -> bool | None:
+        """Whether parts can be asked for; None before anybody knows."""
         known = [c.ranged for c in self._copies if not c.useless]
         if True in known:
             return True
         return False if known and None not in known else None
 
-    def size(self) -> int:
+    def ask(self) -> int | None:
+        """How many bytes there are; None if the host does not say.
+
+        Raises:
+            TransferError: there is no answer.
+        """
         if self._size is None:
-            for _ in self.stream(0, 1):
-                break
-        if self._size is None:
-            raise TransferError("no host says how much data there is")
+            with contextlib.closing(self.stream(0, 1)) as answer:
+                next(answer, None)
         return self._size
 
-    def stream(self, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+    def size(self) -> int:
+        """See :meth:`Origin.size`."""
+        size = self.ask()
+        if size is None:
+            raise TransferError("no host says how much data there is")
+        return size
+
+    def stream(
+        self, begin: int, end: int
+    ) -> Generator[tuple[int, bytes], None, None]:
+        """See :meth:`Origin.stream`.
+
+        The end may be beyond that of the data, of which nobody may have said
+        how much there is.
+        """
         position, failures, reasons = begin, 0, dict[str, None]()
         while position < end:
             copy = self._choose(reasons)
@@ -231,7 +138,8 @@ class _HTTPOrigin:
                     position = offset + len(data)
                     yield offset, data
                 # Of a host that says no size, the end is where it ends.
-                if self._size is not None and position < end:
+                end = min(end, position if self._size is None else self._size)
+                if position < end:
                     raise Refusal("broken", f"it ends at byte {position}")
                 self._measure(copy, came, started)
             except Refusal as error:
@@ -245,6 +153,7 @@ class _HTTPOrigin:
                 self._punish(copy, error, came)
 
     def close(self) -> None:
+        """See :meth:`Origin.close`."""
         self._closed.set()
         self._connections.close()
 
@@ -261,8 +170,10 @@ class _HTTPOrigin:
                 raise Refusal("broken", "it takes no ranges, others do")
             position = answer.begin
             for data in answer.pieces():
+                self._check()
                 with self._lock:
                     self.received += len(data)
+                    copy.given = True
                 offset, position = position, position + len(data)
                 if self._size is not None and position > self._size:
                     raise Refusal("useless", "it sends too much")
@@ -272,6 +183,9 @@ class _HTTPOrigin:
 
     def _compare(self, copy: _Copy, answer: Answer) -> None:
         """See that it is the data that other answers are of."""
+        if not (answer.framed or self._options.verified):
+            # The end of the connection may be that of the data, or not.
+            raise Refusal("useless", "it does not say how much data it has")
         with self._lock:
             copy.ranged = answer.ranged
             if self._size is None:
@@ -287,6 +201,7 @@ class _HTTPOrigin:
     def _choose(self, reasons: dict[str, None]) -> _Copy:
         """The copy to ask, once it may be asked."""
         while True:
+            self._check()
             now = self._runtime.monotonic()
             with self._lock:
                 usable = [c for c in self._copies if not c.useless]
@@ -302,7 +217,7 @@ class _HTTPOrigin:
                 if ready:
                     return self._pick(ready)
                 pause = min(c.not_before for c in good) - now
-            if self._closed.wait(pause):
+            if self._closed.wait(min(pause, _LOOK)):
                 raise Refusal("useless", "the download was ended")
 
     def _pick(self, copies: list[_Copy]) -> _Copy:
@@ -324,7 +239,13 @@ class _HTTPOrigin:
             return
         with self._lock:
             copy.rate = 0.0
-            if error.kind in ("useless", "expired"):
+            options = self._options
+            if (
+                error.kind in ("useless", "expired")
+                or not (options.patient or copy.given)
+                # Nobody could say whether the data is still the same.
+                or (copy.given and copy.tag is None and not options.verified)
+            ):
                 copy.useless = str(error)
                 return
             copy.failures = 0 if came else copy.failures + 1
