@@ -201,12 +201,28 @@ def pictures(session: nox.Session) -> None:
         *("python", str(scripts / "timeline.py")),
         *(str(trace), str(scripts / "scrub-timeline.svg")),
     )
+    session.run(
+        *("python", str(scripts / "house.py")),
+        *("src/parallelops", str(scripts / "house.svg")),
+    )
+    session.run(
+        *("python", str(scripts / "ratios.py")),
+        *(str(scripts / "ratios.jsonl"), str(scripts / "ratios.svg")),
+    )
 
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Run the benchmarks; what follows ``--`` goes to each of them."""
+    """Run the benchmarks; what follows ``--`` goes to each of them.
+
+    ``nox -s pictures`` draws the ratios that this keeps.
+    """
     session.install(PACKAGE, *group("bench"))
+    results = Path("docs/pictures/ratios.jsonl")
+    results.unlink(missing_ok=True)
     # Each in a process of its own: one of them may patch the whole process.
     for path in sorted(Path("benchmarks").glob("bench_*.py")):
-        session.run("python", str(path), *session.posargs)
+        session.run(
+            *("python", str(path), *session.posargs),
+            env={"PARALLELOPS_BENCH": str(results)},
+        )
