@@ -73,8 +73,11 @@ def rounds_wanted(description: str | None, default: int) -> int:
 
 
 def report(comparisons: Sequence[Comparison], rounds: int) -> None:
-    """Run all comparisons, and print a table as it fills."""
-    line = "{:<34} {:>9} {:>9} {:>8} {:>14}   {}"
+    """Run all comparisons, and print a table as it fills.
+
+    Beside the median of the ratios are their quartiles.
+    """
+    line = "{:<36} {:>9} {:>9} {:>9} {:>15}   {}"
     print(line.format("", "theirs", "ours", "ratio", "", "theirs is"))
     for comparison in comparisons:
         pairs = interleave(comparison.theirs, comparison.ours, rounds)
