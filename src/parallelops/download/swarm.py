@@ -347,5 +347,8 @@ def _libtorrent() -> Any:
     try:
         import libtorrent
     except ImportError as error:
-        raise MissingDependency("a swarm", "libtorrent", None) from error
+        remedy = "install it, on CPython 3.11 to 3.13: there are its wheels"
+        raise MissingDependency(
+            "a swarm", "libtorrent", None, remedy
+        ) from error
     return libtorrent
