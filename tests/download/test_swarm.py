@@ -354,9 +354,10 @@ def test_a_stranger_is_not_talked_to(data, agents):
 
 
 @pytest.mark.once
-def test_a_seed_ends_at_its_limit(data, agents):
-    """And leaves nothing but the image."""
-    (agent,) = agents(1, seed_limits=SeedLimits(seconds=0))
+@pytest.mark.parametrize("limit", [{"seconds": 0}, {"free_memory": 1 << 60}])
+def test_a_seed_ends_at_its_limit(data, agents, limit):
+    """And leaves nothing but the image (D8)."""
+    (agent,) = agents(1, seed_limits=SeedLimits(**limit))
     with serving(data) as origin:
         agent.fetch(image_of(data, origin.url))
     assert agent.error is None

@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import logging
 import math
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops.errors import ParallelopsError, SwarmError
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from parallelops.download.torrent import Torrent
     from parallelops.runtime import Event
 
-__all__ = ["Member", "MemberView", "Peer", "SeedLimits"]
+__all__ = ["Member", "MemberView", "Peer", "SeedLimits", "free_memory"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ class SeedLimits:
         seconds: in all.
         ratio: as many times its size.
         idle: seconds without anybody who wants it.
+        free_memory: bytes that the machine has to spare; with less it ends.
+            An image that is given away is in the page cache, or in memory
+            for good where files are in memory.
 
     Raises:
         ValueError: one of them is below 0.
@@ -38,6 +43,7 @@ class SeedLimits:
     seconds: float = 3600.0
     ratio: float = math.inf
     idle: float = 600.0
+    free_memory: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -45,14 +51,30 @@ class SeedLimits:
             if not value >= 0:
                 raise ValueError(f"{field.name} must be 0 or more")
 
-    def reached(self, seconds: float, ratio: float, idle: float) -> str:
+    def reached(
+        self, seconds: float, ratio: float, idle: float, free_memory: float
+    ) -> str:
         """Which of them has been reached; empty if none has."""
-        for field in dataclasses.fields(self):
-            name = field.name
-            here = {"seconds": seconds, "ratio": ratio, "idle": idle}[name]
-            if here >= getattr(self, name):
+        if free_memory < self.free_memory:
+            return "free_memory"
+        here = {"seconds": seconds, "ratio": ratio, "idle": idle}
+        for name, value in here.items():
+            if value >= getattr(self, name):
                 return name
         return ""
+
+
+def free_memory() -> float:
+    """Bytes that programs could still have; infinite if nobody says.
+
+    As Linux estimates it in ``/proc/meminfo``, in kB.
+    """
+    try:
+        text = Path("/proc/meminfo").read_text()
+        (line,) = re.findall(r"^MemAvailable: *(\d+) kB$", text, re.MULTILINE)
+    except (OSError, ValueError):
+        return math.inf
+    return int(line) * 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

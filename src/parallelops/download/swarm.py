@@ -11,7 +11,7 @@ import hashlib
 import ipaddress
 from typing import TYPE_CHECKING, Any, Self
 
-from parallelops.download.member import Member, SeedLimits
+from parallelops.download.member import Member, SeedLimits, free_memory
 from parallelops.errors import MissingDependency, SwarmError
 from parallelops.redact import redact_text
 from parallelops.runtime import ThreadRuntime
@@ -46,7 +46,6 @@ _SETTINGS = {
     "in_enc_policy": 2,
     # By default what happens is seen after half a second.
     "tick_interval": _TICK,
-    "request_queue_time": 1,
     # Who has a piece need not know who else has: with many members half of
     # the messages would be that.
     "send_redundant_have": False,
@@ -317,6 +316,7 @@ class Swarm:
             seconds,
             status.total_payload_upload / member.torrent.size,
             seconds if idle < 0 else min(idle, seconds),
+            free_memory(),
         )
         if reached:
             member.leave(reached)
