@@ -19,7 +19,9 @@ from parallelops.images import (
     SelectionContext,
     Wanted,
 )
+from parallelops.landing import Landing
 from parallelops.landing.blocks import BLOCK
+from parallelops.origin import HTTPSource
 
 
 def test_parts_come_side_by_side(host, runtime, tmp_path, monkeypatch):
@@ -71,6 +73,24 @@ def test_the_next_location_goes_on(host, runtime, tmp_path, wrong):
     last = len(DATA) - 1
     again = [f"bytes=0-{last}"] if wrong else []
     assert begins == [f"bytes={BLOCK}-{last}", *again]
+
+
+def test_somebody_else_makes_the_same_file(host, tmp_path):
+    """Or shares what was made: each has it whole, and the last one wins."""
+    path = tmp_path / "image"
+    location = LocationEntry(url=f"{host.url}/image")
+    with Landing(path, len(DATA), str(WANTED.expected)) as landing:
+        Fetcher().fetch([location], path, WANTED)
+        assert path.read_bytes() == DATA
+        landing.write(0, DATA)
+        landing.commit()
+    assert path.read_bytes() == DATA
+
+
+def test_what_is_not_verified_comes_from_one_place():
+    """Two hosts may have two things."""
+    with pytest.raises(ValueError, match="several URLs"):
+        HTTPSource(["http://a", "http://b"], verified=False)
 
 
 def test_a_killed_fetch_is_gone_on_with(host, tmp_path):
