@@ -14,6 +14,8 @@ from tests.images.hosts import DATA, WANTED, answer, serve
 from parallelops import load_executor
 from parallelops.images import (
     Fetcher,
+    GroupMember,
+    ImageGroup,
     LocationEntry,
     LocationMetrics,
     SelectionContext,
@@ -48,6 +50,25 @@ def test_parts_come_side_by_side(host, runtime, tmp_path, monkeypatch):
             )
         assert (tmp_path / "image").read_bytes() == data
         assert len(host.seen) == count
+
+
+@pytest.mark.parametrize("policy", ["block", "caller_runs", "reject"])
+def test_a_group_and_its_parts_share_an_executor(
+    host, tmp_path, monkeypatch, policy
+):
+    """Even one that has no more room than for one task."""
+    monkeypatch.setattr("parallelops.images.handlers.http._EXTENT", BLOCK)
+    host.data = data = random.Random(3).randbytes(3 * BLOCK)
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    location = LocationEntry(url=f"{host.url}/image")
+    group = ImageGroup(
+        {"disk": GroupMember((location,), Wanted(digest=digest))}
+    )
+    with load_executor(
+        "thread", max_workers=1, max_queue=0, on_saturation=policy
+    ) as executor:
+        group.fetch(executor, Fetcher(executor=executor), tmp_path / "group")
+    assert (tmp_path / "group" / "disk").read_bytes() == data
 
 
 @pytest.mark.parametrize("wrong", [False, True])
