@@ -107,6 +107,13 @@ def glance(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def ironic(session: nox.Session) -> None:
+    """Test with Ironic's agent; with a loop device too, if root."""
+    session.install(".[ironic]", "oslotest", *group("test"))
+    session.run("pytest", "tests/integrations/ironic", *session.posargs)
+
+
+@nox.session(default=False)
 def explore(session: nox.Session) -> None:
     """Explore for hours; ``-- 10000`` runs that many schedules instead.
 

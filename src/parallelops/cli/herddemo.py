@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops.cli.arguments import count
-from parallelops.cli.table import table
+from parallelops.cli.table import print_table
 from parallelops.errors import ParallelopsError
 
 if TYPE_CHECKING:
@@ -60,23 +60,19 @@ def run(arguments: argparse.Namespace) -> int:
         results = [
             _herd(folder, image, way, arguments) for way in ("origin", "swarm")
         ]
-    if arguments.json:
-        print(json.dumps(results, indent=2))
-    else:
-        rows = [
-            (
-                {"origin": "each from the origin", "swarm": "in a swarm"}[
-                    result["way"]
-                ],
-                result["agents"],
-                result["seconds"],
-                result["x_ideal"],
-                result["origin_bytes"] / _MB,
-                result["x_image"],
-            )
-            for result in results
-        ]
-        print(*table(HEAD, rows), sep="\n")
+    names = {"origin": "each from the origin", "swarm": "in a swarm"}
+    rows = [
+        (
+            names[result["way"]],
+            result["agents"],
+            result["seconds"],
+            result["x_ideal"],
+            result["origin_bytes"] / _MB,
+            result["x_image"],
+        )
+        for result in results
+    ]
+    print_table(results, HEAD, rows, as_json=arguments.json)
     return int(any(result["failures"] for result in results))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from parallelops import load_executor
 from parallelops.cli.arguments import count, seconds
 from parallelops.cli.progress import shown
+from parallelops.cli.table import print_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -230,11 +231,7 @@ def _show(arguments: argparse.Namespace) -> int:
         "trackers": list(torrent.trackers),
         "private": torrent.private,
     }
-    if arguments.json:
-        print(json.dumps(said, indent=2))
-    else:
-        for name, value in said.items():
-            print(f"{name}: {value}")
+    print_fields(said, as_json=arguments.json)
     return 0
 
 

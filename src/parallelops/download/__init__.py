@@ -1,6 +1,7 @@
 """Downloading images: to one machine, or to many at the same time.
 
-- :class:`Image` is what to download, and :class:`Downloader` does it.
+- :class:`Image` is what to download, and :class:`Downloader` does it. An
+  :class:`ImageStream` is an image that comes in order, for others to write.
 - :class:`HTTPSource` is an origin: the same data at one or several URLs.
 - :class:`Torrent` is what a swarm knows of an image: made by a
   :class:`TorrentWriter`, or loaded from the answer to a look-up or from the
@@ -36,6 +37,7 @@ from parallelops.download.kernel import (
 )
 from parallelops.download.member import SeedLimits
 from parallelops.download.register import Register
+from parallelops.download.stream import ImageStream
 from parallelops.download.swarm import Swarm
 from parallelops.download.torrent import Torrent, TorrentWriter
 from parallelops.download.tracker import Tracker, lease_client
@@ -51,6 +53,7 @@ __all__ = [
     "HTTPSource",
     "HerdOptions",
     "Image",
+    "ImageStream",
     "Lease",
     "Lottery",
     "Never",

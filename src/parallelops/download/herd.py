@@ -225,6 +225,7 @@ class Herd:
         self._have = view.have
         self.peers = max(self.peers, len(view.peers))
         self.feed.look(view.have)
+        self._transfer.arrived(view.have)
         now = self._runtime.monotonic()
         count = sum(view.have)
         if count > self._count:
