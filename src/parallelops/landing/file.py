@@ -148,7 +148,7 @@ class Landing:
     def remove(self) -> None:
         """Remove the private folder and what is in it."""
         with explained(self.path), contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self.folder)
+            shutil.rmtree(self.folder.name, dir_fd=self._place.directory)
         self.close()
 
     def is_there(self, digest: Digest) -> bool:
