@@ -78,7 +78,8 @@ class TorrentHandler:
         Raises:
             TorrentRefused: the torrent must not be used.
             TransferError: neither the swarm nor the origin gave the data.
-            SwarmError: the swarm broke, and there is no origin.
+            SwarmError: the swarm broke, and there is no origin; or the
+                image is shared already.
             DataMismatch: it is not the data that is wanted.
             DestinationError: it can't be written.
         """
