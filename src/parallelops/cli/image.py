@@ -113,9 +113,9 @@ def _add_get(actions: Any) -> None:
     )
     get.add_argument(
         "--gate",
-        default="rendezvous",
+        default="auto",
         metavar="NAME",
-        help="who goes to the origin: rendezvous (the default), lease, "
+        help="who goes to the origin: auto (the default), rendezvous, lease, "
         "lottery, always, never, or one that a plug-in adds",
     )
     get.add_argument(
@@ -180,7 +180,9 @@ def _get(
     )
 
     trackers = torrent.trackers if torrent is not None else ()
-    context = GateContext(runtime=executor.runtime, trackers=trackers)
+    context = GateContext(
+        runtime=executor.runtime, trackers=trackers, executor=executor
+    )
 
     with shown("B") as progress:
         image = Image(

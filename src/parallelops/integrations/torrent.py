@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelops.download.downloader import Downloader
-from parallelops.download.herd import HerdOptions
 from parallelops.download.image import Image
 from parallelops.download.kernel import (
     TORRENT_KEY,
     URL_KEY,
     torrent_from_instance_info,
 )
+from parallelops.download.plan import HerdOptions
 from parallelops.download.swarm import Swarm
 from parallelops.errors import DestinationBusy, FetchError, SwarmError
 from parallelops.images import Handled, NotForMe, copying
