@@ -12,7 +12,9 @@ import pytest
 from tests.images.hosts import DATA, WANTED, answer, serve
 
 from parallelops import load_executor
+from parallelops.errors import DestinationBusy
 from parallelops.images import (
+    Destination,
     Fetcher,
     GroupMember,
     ImageGroup,
@@ -101,6 +103,8 @@ def test_somebody_else_makes_the_same_file(host, tmp_path):
     path = tmp_path / "image"
     location = LocationEntry(url=f"{host.url}/image")
     with Landing(path, len(DATA), str(WANTED.expected)) as landing:
+        with Destination(path) as other, pytest.raises(DestinationBusy):
+            other.resume(len(DATA), str(WANTED.expected))
         Fetcher().fetch([location], path, WANTED)
         assert path.read_bytes() == DATA
         landing.write(0, DATA)
