@@ -12,7 +12,7 @@ from tests.images.clocks import StillRuntime
 
 from parallelops import config, load_executor
 from parallelops.errors import ConfigError, NoLocationWorked
-from parallelops.images import LocationEntry, NotForMe, StaticMetrics
+from parallelops.images import Fetcher, LocationEntry, NotForMe, StaticMetrics
 
 
 @pytest.fixture
@@ -89,14 +89,17 @@ def test_the_executor_is_the_callers(conf, tmp_path):
 
     def handler(location, destination, context):
         seen.append((context.executor, context.options.connections))
+        assert context.runtime is executor.runtime
         return NotForMe("it only looks")
 
     with load_executor("serial") as executor:
         fetcher = config.fetcher_from(conf, executor=executor, connections=2)
         fetcher._handlers = [("looks", handler)]
-        with pytest.raises(NoLocationWorked, match="only looks"):
-            fetcher.fetch([entry("a")], tmp_path / "image")
-        assert seen == [(executor, 2)]
+        plain = Fetcher(handlers=fetcher._handlers, executor=executor)
+        for each in (fetcher, plain):
+            with pytest.raises(NoLocationWorked, match="only looks"):
+                each.fetch([entry("a")], tmp_path / "image")
+        assert seen == [(executor, 2), (executor, 4)]
     with pytest.raises(ValueError, match="connections"):
         config.fetcher_from(conf, connections=0)
 
