@@ -118,6 +118,7 @@ def test_what_is_not_verified_comes_from_one_place():
         HTTPSource(["http://a", "http://b"], verified=False)
 
 
+@pytest.mark.once
 def test_a_killed_fetch_is_gone_on_with(host, tmp_path):
     """What was written is not asked for again."""
     data, cut = random.Random(2).randbytes(8 * BLOCK), 5 * BLOCK + 3

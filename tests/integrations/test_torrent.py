@@ -104,6 +104,7 @@ def test_an_image_comes_from_a_swarm(seeder, torrent, executor, tmp_path):
     assert seeder.view().sent >= len(DATA)
 
 
+@pytest.mark.once
 def test_who_has_a_swarm_gives_to_others(torrent, executor, tmp_path):
     """The first reads the location, the second has it from the first."""
     with (
@@ -131,6 +132,7 @@ def test_who_has_a_swarm_gives_to_others(torrent, executor, tmp_path):
     assert names == {"a", "b"}
 
 
+@pytest.mark.once
 def test_a_group_is_shared_from_a_spool(seeder, torrent, executor, tmp_path):
     """Its folder moves, and what is written to it spoils nothing."""
     (tmp_path / "spool").mkdir()
