@@ -145,8 +145,28 @@ BAD = {
     "location_stores": [],  # any name may be that of a store
     "node_name": [""],
     "location_metrics_file": [""],
+    "scrub_limits_file": [""],
     "image_handlers": ["magic"],
     "image_folders": ["images"],
+    "download_in_agent": ["perhaps", ""],
+    "download_spool": ["spool", ""],
+    "download_connections": [*NO_COUNT, "0"],
+    "download_timeout": [*NO_NUMBER, "0"],
+    "download_origin_timeout": [*NO_NUMBER, "0"],
+    "download_listen": ["", "6881", "host:6881", "0.0.0.0:66666", "1.2.3.4:"],
+    "download_networks": ["10.0.0.1/8", "rack 12"],
+    "download_trackers": ["udp://tracker/announce", "tracker"],
+    "download_rack": [""],
+    "download_local_discovery": ["perhaps", ""],
+    "download_gate": ["", "nobody"],
+    "download_fetchers": [*NO_COUNT, "0"],
+    "download_grace": NO_NUMBER,
+    "download_stall": [*NO_NUMBER, "0"],
+    "download_patience": [*NO_NUMBER, "0"],
+    "download_upload_limit": NO_COUNT,
+    "download_seed_time": NO_NUMBER,
+    "download_seed_ratio": NO_NUMBER,
+    "download_seed_idle": NO_NUMBER,
 }
 
 

@@ -127,6 +127,7 @@ def test_our_own_entry_points_do_not_count_twice(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.once
 def test_the_example_is_built_installed_and_loaded(tmp_path: Path) -> None:
     """A wheel of the example that authors copy works by its name alone."""
     source = shutil.copytree(EXAMPLE, tmp_path / "source")
@@ -215,6 +216,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("fault", BROKEN)
 def test_a_broken_plugin_is_one_error(tmp_path: Path, fault: str) -> None:
     """It names the plug-in, the distribution and the cause."""

@@ -50,7 +50,7 @@ FLOORS = (
         "watchers",
         "watching",
     },
-    {"backends", "keyed", "landing", "plugins", "ratelimit"},
+    {"backends", "keyed", "landing", "origin", "plugins", "ratelimit"},
     {"containers", "download", "images"},
     {"__main__", "cli", "config", "integrations", "observe", "testing"},
 )
@@ -71,6 +71,7 @@ HOMES = {
     "glance_store": "parallelops.integrations.glance*",
     "greenlet": "parallelops.backends.greenthread*",
     "hypothesis": "parallelops.testing.strategies",
+    "ironic_python_agent": "parallelops.integrations.ironic*",
     "libtorrent": "parallelops.download.swarm",
     "opentelemetry": "parallelops.observe.metrics",
     "oslo_config": "parallelops.config*",

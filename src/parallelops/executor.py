@@ -56,6 +56,22 @@ class Traits:
     resizable: bool = True
     cancellable: bool = True
 
+    def check_memory(self, executor: str, who: str) -> None:
+        """See that tasks share memory with the one who submits them.
+
+        Args:
+            executor: the name of the executor.
+            who: the one who submits, for the error.
+
+        Raises:
+            ValueError: they don't.
+        """
+        if not self.shared_memory:
+            raise ValueError(
+                f"the tasks of {executor} do not share memory with the "
+                f"{who}; take a thread, greenthread or serial executor"
+            )
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:

@@ -18,6 +18,9 @@ import pytest
 
 from parallelops.images import LocationStatus, SQLiteCatalog
 
+# Each starts processes, and takes long.
+pytestmark = pytest.mark.once
+
 LIMIT = 60
 
 
@@ -231,6 +234,18 @@ def test_configuration_file(images, tmp_path):
     run = command("scrub", f"--config-file={file}", "--scrub-time=0")
     assert run.returncode == 0, run.stderr
     assert images.files() == ["kept"]
+
+
+def test_limits_are_kept_in_a_file(images, tmp_path):
+    """The rates that stores turned out to take, for the next process."""
+    file = tmp_path / "limits.json"
+    kept = {"version": 1, "stores": [["files", 1000.0, True]]}
+    file.write_text(json.dumps(kept))
+    before = file.stat().st_ino
+    run = images.scrub(f"--limits-file={file}")
+    assert run.returncode == 0, run.stderr
+    assert file.stat().st_ino != before
+    assert json.loads(file.read_text())["stores"][0][0] == "files"
 
 
 def test_green_threads_by_configuration_file(images, tmp_path):

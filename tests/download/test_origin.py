@@ -137,7 +137,7 @@ TROUBLE = {
 @pytest.mark.parametrize("trouble", TROUBLE)
 def test_passing_trouble_is_passed(trouble, data, fetch, monkeypatch):
     """It goes on where it was."""
-    monkeypatch.setattr("parallelops.download.source._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("parallelops.origin.copies._FIRST_PAUSE", 0.001)
     with serving(data, behave=first(3, TROUBLE[trouble])) as origin:
         result = fetch(image_of(data, origin.url))
     assert origin.sent <= 1.1 * SIZE
@@ -183,7 +183,7 @@ HOPELESS = {
 @pytest.mark.parametrize("trouble", HOPELESS)
 def test_hopeless_trouble_ends_in_an_error(trouble, data, fetch, monkeypatch):
     """It is named, and no file is there."""
-    monkeypatch.setattr("parallelops.download.source._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("parallelops.origin.copies._FIRST_PAUSE", 0.001)
     with (
         serving(data, behave=HOPELESS[trouble]) as origin,
         pytest.raises(TransferError),
@@ -194,7 +194,7 @@ def test_hopeless_trouble_ends_in_an_error(trouble, data, fetch, monkeypatch):
 @pytest.mark.parametrize("trouble", HOPELESS)
 def test_another_copy_takes_over(trouble, data, fetch, monkeypatch):
     """Whatever is wrong with the first."""
-    monkeypatch.setattr("parallelops.download.source._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("parallelops.origin.copies._FIRST_PAUSE", 0.001)
     with (
         serving(data, behave=HOPELESS[trouble]) as bad,
         serving(data) as good,

@@ -33,7 +33,7 @@ CONTAINERS = [
 SCHEDULES = int(os.environ.get("PARALLELOPS_SCHEDULES", "500"))
 
 # Half as many as others have: each of them is twice as long.
-explored = explore(max(SCHEDULES // 2, 25), preempt=CONTAINERS)
+explored = explore(max(SCHEDULES // 4, 25), preempt=CONTAINERS)
 
 
 class World:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 
 from parallelops.download.register import Announcement, Register
-from parallelops.download.source import HTTPSource
 from parallelops.landing.blocks import BLOCK, Blocks
+from parallelops.origin import HTTPSource
 from parallelops.testing import explore
 
 SCHEDULES = int(os.environ.get("PARALLELOPS_SCHEDULES", "500"))
 
 explored = explore(
-    SCHEDULES,
+    max(SCHEDULES // 2, 20),
     preempt=[
         "parallelops/download/register.py",
-        "parallelops/download/source.py",
+        "parallelops/origin/copies.py",
         "parallelops/landing/blocks.py",
     ],
 )

@@ -35,7 +35,7 @@ IMAGES = [
 SCHEDULES = int(os.environ.get("PARALLELOPS_SCHEDULES", "500"))
 
 # Its schedules are long.
-explored = explore(max(SCHEDULES // 2, 20), preempt=IMAGES)
+explored = explore(max(SCHEDULES // 4, 20), preempt=IMAGES)
 
 WANTED = {"a": ["a1", "a2"], "b": ["b1"], "c": ["c1", "c2"]}
 URLS = [url for urls in WANTED.values() for url in urls]

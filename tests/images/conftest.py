@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 
 import pytest
+from tests.images.hosts import serving
+from tests.images.scrubs import LIMIT, Clock
 
 from parallelops import load_executor
+from parallelops.backends.base import PoolExecutor
 from parallelops.images import FileStore, SQLiteCatalog
 
 
@@ -73,3 +77,35 @@ def executor(request):
     """An executor of each kind, with a few workers."""
     with load_executor(request.param, max_workers=4) as executor:
         yield executor
+
+
+@pytest.fixture
+def pool():
+    """Makes executors of threads with a clock that can be put ahead, and
+    lets go of what hangs in them at the end."""
+    executors = []
+
+    def make(max_workers, **options):
+        executor = PoolExecutor(Clock(), max_workers, **options)
+        executor.release = threading.Event()
+        executors.append(executor)
+        return executor
+
+    yield make
+    for executor in executors:
+        executor.release.set()
+        executor.shutdown(timeout=LIMIT)
+
+
+@pytest.fixture
+def host(monkeypatch):
+    """A host on this machine, for which nobody waits."""
+    monkeypatch.setattr("parallelops.origin.copies._FIRST_PAUSE", 0.001)
+    with serving() as host:
+        yield host
+
+
+@pytest.fixture
+def runtime():
+    """Real threads, and a clock that a test can put ahead."""
+    return Clock()

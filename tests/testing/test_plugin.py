@@ -7,6 +7,10 @@ import re
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.once
+
 
 def pytest_of(tmp_path, text, *arguments):
     """Run pytest on a file with this text."""

@@ -87,11 +87,7 @@ class ContainerOperations:
         longest_parameters: int = 65_536,
         longest_result: int = 65_536,
     ) -> None:
-        if not executor.traits.shared_memory:
-            raise ValueError(
-                f"the tasks of {executor.name} do not share memory with the "
-                "handlers; take a thread, greenthread or serial executor"
-            )
+        executor.traits.check_memory(executor.name, "handlers")
         if lease_seconds is not None and not lease_seconds > 0:
             raise ValueError(
                 f"lease_seconds must be above 0, not {lease_seconds!r}"

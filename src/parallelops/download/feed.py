@@ -12,16 +12,17 @@ from parallelops.errors import (
     ExecutorSaturated,
     TransferError,
 )
+from parallelops.origin import end_reads
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
     from concurrent.futures import Future
 
     from parallelops.download.member import Member
-    from parallelops.download.source import Origin, Source
     from parallelops.executor import Executor
+    from parallelops.origin import Origin, Source
 
-__all__ = ["Feed", "end_reads"]
+__all__ = ["Feed"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,24 +31,6 @@ _UNCHECKED_FOR = 10.0  # seconds
 _PAUSE = 5.0
 _TICK = 0.05
 _HASH = 20
-_LONGEST_END = 60.0
-
-
-def end_reads(executor: Executor, reads: Collection[Future[None]]) -> None:
-    """Wait for reads whose origin was closed.
-
-    They end as soon as they look. One that can't, since it asks for the
-    address of a host or for a new URL, is not waited for without end; what
-    it writes then goes nowhere.
-    """
-    for each in reads:
-        each.cancel()
-    done, late = executor.wait(reads, _LONGEST_END)
-    for each in done:
-        if not each.cancelled():
-            each.exception()
-    if late:
-        _log.warning("%d reads from an origin do not end", len(late))
 
 
 class Feed:
@@ -141,12 +124,9 @@ class Feed:
         self._reads[future] = pieces
         return True
 
-    def wait(self) -> None:
-        """Until a read ends, but not for long."""
-        if self._reads:
-            self._executor.wait(self._reads, _TICK, FIRST_COMPLETED)
-        else:
-            self._runtime.sleep(_TICK)
+    def wait(self, seconds: float) -> None:
+        """Until a read ends, but no longer."""
+        self._executor.wait(self._reads, seconds, FIRST_COMPLETED)
 
     def stop(self) -> None:
         """End all reads."""

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from parallelops.download.source import Source
     from parallelops.download.torrent import Torrent
+    from parallelops.origin import Source
 
 __all__ = ["DownloadResult", "Image", "Progress"]
 

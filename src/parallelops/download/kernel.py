@@ -11,10 +11,10 @@ import binascii
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from parallelops.download.source import HTTPSource
 from parallelops.download.torrent import LARGEST_TORRENT, Torrent
 from parallelops.errors import TorrentRefused, TransferError
 from parallelops.landing import Digest
+from parallelops.origin import HTTPSource
 from parallelops.runtime import ThreadRuntime
 
 if TYPE_CHECKING:

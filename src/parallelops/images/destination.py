@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
-import secrets
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from parallelops.errors import DestinationError
+from parallelops.landing import Draft, Landing, Place, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import os
 
 __all__ = ["Destination"]
 
-_FILE = os.O_RDWR | os.O_CLOEXEC
 # What a file system says that is full, or does not take so much.
 _FULL = frozenset({errno.EDQUOT, errno.EFBIG, errno.ENOSPC, errno.EROFS})
-# What one says that can have no files without a name.
-_NAMELESS = frozenset(
-    {errno.EINVAL, errno.EISDIR, errno.ENOENT, errno.EOPNOTSUPP}
-)
 
 
 class Destination:
-    """A file in the making.
+    """A file in the making, for those who bring its data.
 
-    Data is written to a file that has no name where the file system allows
-    that, and else a private one that begins with a dot. Under its own name
-    it is seen once it is whole: :meth:`commit` replaces what was there. Who
-    kills the process leaves nothing behind, or that private file. The file
-    is for its owner alone (mode 0600). One thread uses it; a ``with`` block
-    that ends before the commit discards everything.
+    They write a :class:`~parallelops.landing.Draft`, which leaves nothing
+    behind, or a :class:`~parallelops.landing.Landing`, which is found again
+    after a crash. Under its name the file is seen once it is whole:
+    :meth:`commit` replaces what was there, if it was a plain file. It is for
+    its owner alone (mode 0600). One thread uses it; a ``with`` block that
+    ends before the commit discards everything.
 
     Args:
         path: the file; its directory must be there.
@@ -42,28 +34,22 @@ class Destination:
         path: the same, as an absolute path.
 
     Raises:
-        DestinationError: the directory can't be used.
+        DestinationError: the directory can't be used, or what is there
+            can't be replaced.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(os.path.abspath(path))  # noqa: PTH100 - keeps links
-        if not self.path.name:
-            raise DestinationError(str(path), "it is no name of a file")
-        self._file: int | None = None
-        self._temporary: str | None = None
-        with self._explained():
-            self._directory = os.open(
-                self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-            )
+        self._place = Place(path)
+        self.path = self._place.path
+        self._made: Draft | Landing | None = None
+        self._known: tuple[int, str] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.discard()
-        if self._directory >= 0:
-            os.close(self._directory)
-            self._directory = -1
+        self._place.close()
 
     def create(self) -> int:
         """A new, empty file, for reading and writing.
@@ -75,23 +61,8 @@ class Destination:
             DestinationError: there can be none.
         """
         self.discard()
-        with self._explained():
-            try:
-                self._file = os.open(
-                    ".", _FILE | os.O_TMPFILE, 0o600, dir_fd=self._directory
-                )
-            except OSError as error:
-                if error.errno not in _NAMELESS:
-                    raise
-                name = _name()
-                self._file = os.open(
-                    name,
-                    _FILE | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW,
-                    0o600,
-                    dir_fd=self._directory,
-                )
-                self._temporary = name
-        return self._file
+        self._made = Draft(self._place)
+        return self._made.file
 
     def link(self, source: int) -> None:
         """Be the same file as ``source``, which is open: they share all.
@@ -100,14 +71,28 @@ class Destination:
             OSError: the file system does not do that.
         """
         self.discard()
-        name = _name()
-        _link(source, name, self._directory)
-        self._temporary = name
-        self._file = os.open(
-            name,
-            os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC,
-            dir_fd=self._directory,
-        )
+        self._made = Draft(self._place, source)
+
+    def resume(self, size: int, key: str) -> Landing:
+        """A file to go on with, if a part of it is there.
+
+        That is what an attempt before left of the same size and key, or what
+        a process did that was killed.
+
+        Args:
+            size: bytes it will have.
+            key: what it is going to be, such as its digest.
+
+        Raises:
+            DestinationError: there can be none, or somebody is making it.
+        """
+        if not isinstance(self._made, Landing) or self._known != (size, key):
+            self.discard()
+            self._made, self._known = (
+                Landing(self.path, size, key),
+                (size, key),
+            )
+        return self._made
 
     @property
     def file(self) -> int:
@@ -116,9 +101,9 @@ class Destination:
         Raises:
             DestinationError: nothing is.
         """
-        if self._file is None:
+        if self._made is None:
             raise DestinationError(str(self.path), "nothing was written yet")
-        return self._file
+        return self._made.file
 
     def commit(self) -> None:
         """Have the file under its name, for good, even after a power cut.
@@ -126,59 +111,32 @@ class Destination:
         Raises:
             DestinationError: that can't be. What there was is still there.
         """
-        with self._explained():
-            os.fsync(self.file)
-            if self._temporary is None:
-                # A link never takes the place of a file; a rename does.
-                name = _name()
-                _link(self.file, name, self._directory)
-                self._temporary = name
-            os.replace(
-                self._temporary,
-                self.path.name,
-                src_dir_fd=self._directory,
-                dst_dir_fd=self._directory,
-            )
-            # Of two names of one file, a rename leaves both.
+        if self._made is None:
+            raise DestinationError(str(self.path), "nothing was written yet")
+        self._made.commit()
+        made, self._made = self._made, None
+        if isinstance(made, Draft):
+            Landing.clear(self.path)
+
+    def set_aside(self) -> None:
+        """Forget what was written, but for what :meth:`resume` can use."""
+        if not isinstance(self._made, Landing):
             self.discard()
-            os.fsync(self._directory)
 
     def discard(self) -> None:
         """Forget what was written."""
-        self._close()
-        if self._temporary is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._temporary, dir_fd=self._directory)
-            self._temporary = None
-
-    def _close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise self.refusal(error) from error
+        made, self._made = self._made, None
+        if isinstance(made, Landing):
+            made.remove()
+        elif made is not None:
+            made.close()
 
     def refusal(self, error: OSError) -> DestinationError:
         """The error to raise when writing here failed with ``error``."""
-        return DestinationError(
-            str(self.path), error.strerror or type(error).__name__
-        )
+        return refusal(self.path, error)
 
     @staticmethod
     def is_to_blame(error: OSError) -> bool:
         """Whether it is the destination that ``error`` is about, when data
         was copied to it."""
         return error.errno in _FULL
-
-
-def _link(file: int, name: str, directory: int) -> None:
-    os.link(f"/proc/self/fd/{file}", name, dst_dir_fd=directory)
-
-
-def _name() -> str:
-    return f".parallelops-{secrets.token_hex(8)}.part"

@@ -13,6 +13,7 @@ from parallelops.errors import (
     NoLocationWorked,
     ParallelopsError,
     PluginError,
+    TransferError,
 )
 from parallelops.images.destination import Destination
 from parallelops.images.handler import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from parallelops.executor import Executor
     from parallelops.images.metrics import Measurement
     from parallelops.images.strategy import Selectable, Strategy
 
@@ -119,6 +121,12 @@ class Fetcher:
         context: what the strategy may know. If it has metrics, what is
             fetched is measured. Its runtime gives the clocks.
         options: what handlers may do.
+        executor: for handlers that do several things side by side, such as
+            reading parts of an image. It is not shut down. Without one they
+            do it in turn.
+
+    Raises:
+        ValueError: the executor's tasks don't share memory.
     """
 
     def __init__(
@@ -128,11 +136,15 @@ class Fetcher:
         strategy: Strategy | None = None,
         context: SelectionContext | None = None,
         options: FetchOptions | None = None,
+        executor: Executor | None = None,
     ) -> None:
+        if executor is not None:
+            executor.traits.check_memory(executor.name, "fetcher")
         self._handlers = load_handlers() if handlers is None else handlers
         self._strategy = strategy or Chain(())
         self._context = context or SelectionContext()
         self._options = options or FetchOptions()
+        self._executor = executor
         self._runtime = self._context.runtime
         # What nobody asks is forgotten.
         self._metrics = self._context.metrics or LocationMetrics(
@@ -157,7 +169,8 @@ class Fetcher:
             wanted: what is known of the data.
             progress: called with the bytes of this attempt, now and then.
                 What it raises is logged.
-            cancelled: asked now and then; True calls the fetch off.
+            cancelled: asked now and then, by workers of the executor too;
+                True calls the fetch off.
 
         Raises:
             NoLocationWorked: no location gave the data.
@@ -195,6 +208,7 @@ class Fetcher:
                 self._options,
                 self._runtime,
                 measurement,
+                executor=self._executor,
                 progress=progress,
                 cancelled=cancelled,
             )
@@ -241,14 +255,20 @@ class Fetcher:
                 done = _called(name, handler, location, destination, context)
                 if isinstance(done, NotForMe):
                     return Attempt(url, name, redact_text(done.reason), True)
-                measurement.finish(os.fstat(destination.file).st_size)
+                received = done.received
+                if received is None:
+                    received = os.fstat(destination.file).st_size
+                measurement.finish(received)
                 if not done.checked:
                     _verify(destination, context)
         except (DestinationError, FetchCancelled):
             destination.discard()
             raise
         except Exception as error:  # noqa: BLE001 - it is in the result
-            destination.discard()
+            if isinstance(error, TransferError):
+                destination.set_aside()
+            else:
+                destination.discard()
             reason = redact_text(str(error))
             if not isinstance(error, ParallelopsError):
                 reason = f"{type(error).__name__}: {reason}"

@@ -125,11 +125,7 @@ class ImageGroup:
                 made.
             ValueError: the executor's tasks don't share memory.
         """
-        if not executor.traits.shared_memory:
-            raise ValueError(
-                f"the tasks of {executor.name} do not share memory with the "
-                "group; take a thread, greenthread or serial executor"
-            )
+        executor.traits.check_memory(executor.name, "group")
         with Staging(to) as staging:
             run = _Run(self, executor, fetcher, staging, cancelled)
             try:

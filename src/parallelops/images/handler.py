@@ -10,19 +10,19 @@ for the result that names it.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from parallelops.errors import DataMismatch, FetchCancelled, TransferError
+from parallelops.landing import Digest
 
 if TYPE_CHECKING:
     import ssl
 
+    from parallelops.executor import Executor
     from parallelops.images.destination import Destination
     from parallelops.images.metrics import Measurement
     from parallelops.runtime import Runtime
@@ -77,17 +77,17 @@ class Wanted:
                 f"container must be bare or ova, not {self.container!r}"
             )
         if self.digest is not None:
-            algorithm, _, digits = self.digest.partition(":")
-            if algorithm not in _ALGORITHMS:
+            if self.digest.partition(":")[0] not in _ALGORITHMS:
                 raise ValueError(
                     f"the digest is {self.digest!r}; it must begin with "
                     f"{', '.join(_ALGORITHMS)} and a colon"
                 )
-            length = 2 * hashlib.new(algorithm).digest_size
-            if not re.fullmatch(f"[0-9a-fA-F]{{{length}}}", digits):
-                raise ValueError(
-                    f"a digest of {algorithm} has {length} hexadecimal digits"
-                )
+            Digest.parse(self.digest)
+
+    @property
+    def expected(self) -> Digest | None:
+        """The digest, for those who compare."""
+        return None if self.digest is None else Digest.parse(self.digest)
 
     def check_size(self, size: int) -> None:
         """See that the data at a location may have so many bytes.
@@ -103,9 +103,8 @@ class Wanted:
     def new_hash(self) -> Any:
         """What makes the digest of the data, as ``hashlib`` has it; None if
         there is none to compare."""
-        if self.digest is None:
-            return None
-        return hashlib.new(self.digest.partition(":")[0])
+        expected = self.expected
+        return None if expected is None else expected.new_hash()
 
     def check_digest(self, made: Any) -> None:
         """See that what :meth:`new_hash` gave has come to the digest.
@@ -113,11 +112,8 @@ class Wanted:
         Raises:
             DataMismatch: it has not.
         """
-        if self.digest is None:
-            return
-        digest = f"{made.name}:{made.hexdigest()}"
-        if digest != self.digest.lower():
-            raise DataMismatch("digest", self.digest.lower(), digest)
+        if (expected := self.expected) is not None:
+            expected.check(made)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +128,8 @@ class FetchOptions:
             are one file, and whoever writes to one changes the other.
         timeout: seconds that a host may be silent.
         time_limit: seconds that one attempt may take in all.
+        connections: how many parts of an image are read at the same time,
+            by those who read side by side.
         ssl_context: which hosts are trusted over https; by default those
             that the system trusts.
 
@@ -143,6 +141,7 @@ class FetchOptions:
     hard_links: bool = False
     timeout: float = 60.0
     time_limit: float = 6 * 3600.0
+    connections: int = 4
     ssl_context: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
@@ -152,6 +151,10 @@ class FetchOptions:
                 raise ValueError(
                     f"{option} must be seconds above 0, not {seconds!r}"
                 )
+        if self.connections < 1:
+            raise ValueError(
+                f"connections must be above 0, not {self.connections!r}"
+            )
         folders = tuple(map(Path, self.folders))
         object.__setattr__(self, "folders", folders)
 
@@ -163,6 +166,8 @@ class FetchContext:
         wanted: what is to be fetched.
         options: how that may be done.
         runtime: where clocks and sleep come from.
+        executor: for those who do several things side by side; None if
+            there is none.
     """
 
     def __init__(
@@ -172,12 +177,14 @@ class FetchContext:
         runtime: Runtime,
         measurement: Measurement,
         *,
+        executor: Executor | None = None,
         progress: Callable[[int], object] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> None:
         self.wanted = wanted
         self.options = options
         self.runtime = runtime
+        self.executor = executor
         self._measurement = measurement
         self._progress = progress
         self._cancelled = cancelled
@@ -200,7 +207,7 @@ class FetchContext:
                 _log.exception("the progress of a fetch cannot be told")
 
     def check(self) -> None:
-        """Raise if it is not to go on.
+        """Raise if it is not to go on. Any thread may ask.
 
         Raises:
             FetchCancelled: somebody called the fetch off.
@@ -223,10 +230,13 @@ class Handled:
         checked: the handler has compared size and digest already. Else the
             caller does, and what is at the destination has to be the data
             at the location, byte for byte.
+        received: bytes that came in this attempt, where that is not all that
+            is at the destination.
     """
 
     method: str
     checked: bool = False
+    received: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -8,13 +8,12 @@ import os
 import re
 import secrets
 import shutil
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from parallelops.errors import DestinationError
+from parallelops.landing.place import Place, explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["Staging"]
 
@@ -40,26 +39,20 @@ class Staging:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(os.path.abspath(path))  # noqa: PTH100 - keeps links
+        self._place = Place(path, replace=False)
+        self.path = self._place.path
         prefix = f".{self.path.name[:_LONGEST_NAME]}."
         self._pattern = re.compile(rf"{re.escape(prefix)}[0-9a-f]{{16}}\.part")
         self._lock = -1
-        with self._explained():
-            self._check_free()
-            self._remove_abandoned()
-            name = f"{prefix}{secrets.token_hex(8)}"
-            new = self.path.with_name(f"{name}.new")
-            self.folder = self.path.with_name(f"{name}.part")
-            new.mkdir(mode=0o700)
-            try:
-                self._lock = os.open(new, _DIRECTORY)
-                # Locked before it has the name by which others look for it.
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                new.rename(self.folder)
-            except BaseException:
-                self._unlock()
-                new.rmdir()
-                raise
+        name = f"{prefix}{secrets.token_hex(8)}"
+        self.folder = self.path.with_name(f"{name}.part")
+        try:
+            with explained(self.path):
+                self._remove_abandoned()
+                self._make(self.path.with_name(f"{name}.new"))
+        except BaseException:
+            self._close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +60,7 @@ class Staging:
     def __exit__(self, *exc_info: object) -> None:
         if self.folder.exists():
             shutil.rmtree(self.folder)
-        self._unlock()
+        self._close()
 
     def commit(self) -> None:
         """Have it under its name, for good, even after a power cut.
@@ -75,22 +68,20 @@ class Staging:
         Raises:
             DestinationError: that can't be.
         """
-        with self._explained():
-            os.fsync(self._lock)
-            self._check_free()
-            self.folder.rename(self.path)
-            parent = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(parent)
-            finally:
-                os.close(parent)
+        self._place.receive(
+            self._lock, self.folder.name, self._place.directory
+        )
 
-    def _check_free(self) -> None:
-        # A rename would take the place of an empty directory.
-        if os.path.lexists(self.path):
-            raise DestinationError(
-                str(self.path), "something is there already; remove it first"
-            )
+    def _make(self, new: Path) -> None:
+        new.mkdir(mode=0o700)
+        try:
+            self._lock = os.open(new, _DIRECTORY)
+            # Locked before it has the name by which others look for it.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            new.rename(self.folder)
+        except BaseException:
+            new.rmdir()
+            raise
 
     def _remove_abandoned(self) -> None:
         for found in self.path.parent.iterdir():
@@ -104,16 +95,8 @@ class Staging:
                 finally:
                     os.close(lock)
 
-    def _unlock(self) -> None:
+    def _close(self) -> None:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise DestinationError(
-                str(self.path), error.strerror or type(error).__name__
-            ) from error
+        self._place.close()

@@ -1,7 +1,9 @@
 """Files that get their names once they are whole and verified.
 
 - :class:`Digest` is a digest by its name, such as "sha512:...".
-- :class:`Landing` is a file in the making that outlives a crash.
+- :class:`Place` is the name that a file gets once it is whole.
+- :class:`Draft` is a file in the making that leaves nothing behind.
+- :class:`Landing` is one that outlives a crash.
 - :class:`DeviceLanding` is the same for a block device.
 - :class:`RunningDigest` makes the digest of what is there as it grows.
 """
@@ -10,6 +12,17 @@ from __future__ import annotations
 
 from parallelops.landing.device import DeviceLanding
 from parallelops.landing.digest import Digest, RunningDigest
+from parallelops.landing.draft import Draft
 from parallelops.landing.file import Landing
+from parallelops.landing.place import Place, explained, refusal
 
-__all__ = ["DeviceLanding", "Digest", "Landing", "RunningDigest"]
+__all__ = [
+    "DeviceLanding",
+    "Digest",
+    "Draft",
+    "Landing",
+    "Place",
+    "RunningDigest",
+    "explained",
+    "refusal",
+]

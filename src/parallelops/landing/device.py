@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import stat
@@ -12,10 +11,9 @@ from typing import TYPE_CHECKING, Self
 
 from parallelops.errors import DestinationError
 from parallelops.landing.blocks import Blocks
+from parallelops.landing.place import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from parallelops.landing.digest import Digest
 
 __all__ = ["DeviceLanding"]
@@ -52,7 +50,7 @@ class DeviceLanding:
         self.file = -1
         self.size = size
         self.restart()
-        with self._explained():
+        with explained(self.path):
             # Of a device, this means that nobody else uses it.
             self.file = os.open(path, os.O_RDWR | os.O_EXCL | os.O_CLOEXEC)
             try:
@@ -85,7 +83,7 @@ class DeviceLanding:
         """As :meth:`Landing.read`."""
         if offset < len(self._head):
             return bytes(self._head[offset : offset + count])
-        with self._explained():
+        with explained(self.path):
             return os.pread(self.file, count, offset)
 
     def mark(self, begin: int, end: int) -> None:
@@ -98,10 +96,10 @@ class DeviceLanding:
         Raises:
             DestinationError: that can't be.
         """
-        with self._explained():
+        with explained(self.path):
             os.fsync(self.file)
         self._write(0, memoryview(self._head))
-        with self._explained():
+        with explained(self.path):
             os.fsync(self.file)
         self.close()
 
@@ -127,14 +125,8 @@ class DeviceLanding:
             os.close(self.file)
             self.file = -1
 
-    def refusal(self, error: OSError) -> DestinationError:
-        """The error to raise when writing here failed with ``error``."""
-        return DestinationError(
-            str(self.path), error.strerror or type(error).__name__
-        )
-
     def _write(self, offset: int, rest: memoryview) -> None:
-        with self._explained():
+        with explained(self.path):
             while rest:
                 count = os.pwrite(self.file, rest, offset)
                 rest, offset = rest[count:], offset + count
@@ -149,10 +141,3 @@ class DeviceLanding:
                 str(self.path),
                 f"it has {room} bytes, and the image {self.size}",
             )
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise self.refusal(error) from error

@@ -8,16 +8,14 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from parallelops.errors import DestinationError
 from parallelops.landing.blocks import Blocks
+from parallelops.landing.place import Place, explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from parallelops.landing.digest import Digest
 
 __all__ = ["Landing"]
@@ -65,27 +63,18 @@ class Landing:
     def __init__(
         self, path: str | os.PathLike[str], size: int, key: str
     ) -> None:
-        self.path = Path(os.path.abspath(path))  # noqa: PTH100 - keeps links
-        if not self.path.name:
-            raise DestinationError(str(path), "it is no name of a file")
-        # Two long names may begin alike.
-        short = hashlib.sha256(os.fsencode(self.path.name)).hexdigest()[:16]
-        name = f".{self.path.name[:_LONGEST_NAME]}.{short}.part"
-        self.folder = self.path.with_name(name)
+        self._place = Place(path)
+        self.path = self._place.path
+        self.folder = self.folder_for(self.path)
         self.data = self.folder / _DATA
         self.file = -1
         self.size = size
         self.blocks = Blocks(size)
         self._marks = -1
         self._handed_over = False
-        self._parent = self._folder = -1
+        self._folder = -1
         try:
-            with self._explained():
-                self._parent = os.open(
-                    self.path.parent,
-                    os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC,
-                )
-                self._check_target()
+            with explained(self.path):
                 self._folder = self._locked()
                 self._open(key)
         except BaseException:
@@ -105,7 +94,7 @@ class Landing:
         Raises:
             DestinationError: it does not go there.
         """
-        with self._explained():
+        with explained(self.path):
             rest = memoryview(data)
             while rest:
                 count = os.pwrite(self.file, rest, offset)
@@ -117,7 +106,7 @@ class Landing:
         Raises:
             DestinationError: it can't be read.
         """
-        with self._explained():
+        with explained(self.path):
             return os.pread(self.file, count, offset)
 
     def mark(self, begin: int, end: int) -> None:
@@ -127,7 +116,7 @@ class Landing:
             DestinationError: that can't be noted.
         """
         full = self.blocks.mark(begin, end)
-        with self._explained():
+        with explained(self.path):
             os.pwrite(self._marks, b"\1" * len(full), full.start)
 
     def commit(self, *, keep: bool = False) -> None:
@@ -141,11 +130,9 @@ class Landing:
             DestinationError: that can't be. What there was is still there.
         """
         name = _DATA
-        with self._explained():
-            os.fsync(self.file)
-            self._check_target()
-            if keep:
-                name = f"{_DATA}.new"
+        if keep:
+            name = f"{_DATA}.new"
+            with explained(self.path):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=self._folder)
                 os.link(
@@ -154,19 +141,13 @@ class Landing:
                     src_dir_fd=self._folder,
                     dst_dir_fd=self._folder,
                 )
-            os.rename(
-                name,
-                self.path.name,
-                src_dir_fd=self._folder,
-                dst_dir_fd=self._parent,
-            )
-            os.fsync(self._parent)
+        self._place.receive(self.file, name, self._folder)
         if not keep:
             self.remove()
 
     def remove(self) -> None:
         """Remove the private folder and what is in it."""
-        with self._explained(), contextlib.suppress(FileNotFoundError):
+        with explained(self.path), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
         self.close()
 
@@ -176,12 +157,12 @@ class Landing:
         Raises:
             DestinationError: it can't be read.
         """
-        with self._explained():
+        with explained(self.path):
             try:
                 file = os.open(
                     self.path.name,
                     os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC,
-                    dir_fd=self._parent,
+                    dir_fd=self._place.directory,
                 )
             except FileNotFoundError:
                 return False
@@ -197,7 +178,7 @@ class Landing:
         Raises:
             DestinationError: there can be no new file.
         """
-        with self._explained():
+        with explained(self.path):
             self._close_files()
             self._begin_anew(self._state)
 
@@ -207,7 +188,7 @@ class Landing:
         Raises:
             DestinationError: that can't be noted.
         """
-        with self._explained():
+        with explained(self.path):
             os.ftruncate(self._marks, 0)
             os.ftruncate(self._marks, len(self.blocks.marks))
         self.blocks = Blocks(self.size)
@@ -220,45 +201,47 @@ class Landing:
     def close(self) -> None:
         """Leave it as it is, to go on some other time."""
         self._close_files()
-        for descriptor in (self._folder, self._parent):
-            if descriptor >= 0:
-                os.close(descriptor)
-        self._folder = self._parent = -1
+        if self._folder >= 0:
+            os.close(self._folder)
+            self._folder = -1
+        self._place.close()
 
-    def refusal(self, error: OSError) -> DestinationError:
-        """The error to raise when writing here failed with ``error``."""
-        return DestinationError(
-            str(self.path), error.strerror or type(error).__name__
-        )
+    @classmethod
+    def clear(cls, path: Path) -> None:
+        """Remove what was left of a file that was to be at ``path``.
+
+        What somebody makes right now stays.
+        """
+        if cls.folder_for(path).exists():
+            with contextlib.suppress(DestinationError):
+                cls(path, 0, "").remove()
+
+    @staticmethod
+    def folder_for(path: Path) -> Path:
+        """The private folder of a file that is to be at ``path``."""
+        # Two long names may begin alike.
+        short = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+        return path.with_name(f".{path.name[:_LONGEST_NAME]}.{short}.part")
 
     # -- the folder
-
-    def _check_target(self) -> None:
-        try:
-            mode = os.lstat(self.path.name, dir_fd=self._parent).st_mode
-        except FileNotFoundError:
-            return
-        if not stat.S_ISREG(mode):
-            kind = "a symbolic link" if stat.S_ISLNK(mode) else "no plain file"
-            raise DestinationError(
-                str(self.path), f"{kind} is there; remove it first"
-            )
 
     def _locked(self) -> int:
         """The folder, open and locked; made if it is not there."""
         name = self.folder.name
         while True:
             with contextlib.suppress(FileExistsError):
-                os.mkdir(name, 0o700, dir_fd=self._parent)
+                os.mkdir(name, 0o700, dir_fd=self._place.directory)
             try:
-                folder = os.open(name, _DIRECTORY, dir_fd=self._parent)
+                folder = os.open(
+                    name, _DIRECTORY, dir_fd=self._place.directory
+                )
             except FileNotFoundError:
                 continue  # who had it was done with it just now
             try:
                 self._check_private(folder)
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 here = os.stat(
-                    name, dir_fd=self._parent, follow_symlinks=False
+                    name, dir_fd=self._place.directory, follow_symlinks=False
                 )
                 if os.path.samestat(here, os.fstat(folder)):
                     return folder
@@ -356,10 +339,3 @@ class Landing:
             if descriptor >= 0:
                 os.close(descriptor)
         self.file = self._marks = -1
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise self.refusal(error) from error

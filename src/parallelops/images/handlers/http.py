@@ -2,43 +2,147 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from parallelops.errors import DataMismatch
 from parallelops.images.handler import Handled, NotForMe
-from parallelops.images.httpreader import HTTPReader, is_http
+from parallelops.landing import RunningDigest
+from parallelops.origin import (
+    HTTPSource,
+    fetch_in_turn,
+    fetch_ranges,
+    is_http,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from parallelops.images.destination import Destination
     from parallelops.images.handler import FetchContext
     from parallelops.images.strategy import Selectable
+    from parallelops.landing import Digest
+    from parallelops.origin import HTTPOrigin
 
-__all__ = ["get"]
+__all__ = ["get", "opened", "read_all"]
 
-_PIECE = 1024 * 1024
+_EXTENT = 16 << 20
 
 
 def get(
     location: Selectable, destination: Destination, context: FetchContext
 ) -> Handled | NotForMe:
-    """Get what is at the URL; see :class:`HTTPReader`.
+    """Get what is at the URL; see :class:`~parallelops.origin.HTTPSource`.
+
+    Where a digest is wanted the data comes in parts, side by side if there
+    is an executor, and what an attempt before has left is used. Else it
+    comes in one go: nobody could tell whether two parts belong together.
 
     Raises:
         TransferError: the host does not give it, or not all of it.
-        DataMismatch: it has not the size that is wanted.
+        DataMismatch: it is not the data that is wanted.
+        DestinationError: it can't be written.
         OSError: it can't be written.
     """
     if context.wanted.container != "bare":
         return NotForMe("it does not open packages")
     if not is_http(location.url):
         return NotForMe("it is no http or https URL")
-    with HTTPReader(location.url, context) as reader:
-        file = destination.create()
-        done = 0
-        while piece := reader.read(_PIECE):
-            rest = memoryview(piece)
-            while rest:
-                rest = rest[os.write(file, rest) :]
-            done += len(piece)
-            context.advance(done)
-    return Handled("http")
+    expected = context.wanted.expected
+    with opened(location, context) as origin:
+        size = origin.ask()
+        if expected is None or size is None:
+            _in_one_go(origin, destination, context)
+            return Handled("http")
+        context.wanted.check_size(size)
+        _in_parts(origin, size, expected, destination, context)
+        return Handled("http", checked=True, received=origin.received)
+
+
+@contextlib.contextmanager
+def opened(
+    location: Selectable, context: FetchContext
+) -> Iterator[HTTPOrigin]:
+    """Read from the URL of a location, for a ``with`` block.
+
+    Raises:
+        TransferError: the URL can't be used.
+    """
+    wanted, options = context.wanted, context.options
+    source = HTTPSource(
+        location.url,
+        timeout=options.timeout,
+        ssl_context=options.ssl_context,
+        # Of a host that gave nothing so far another location is better.
+        patient=False,
+        verified=wanted.digest is not None,
+    )
+    origin = source.open(context.runtime, wanted.size, context.check)
+    with contextlib.closing(origin):
+        yield origin
+
+
+def read_all(origin: HTTPOrigin, context: FetchContext) -> Iterator[bytes]:
+    """The data in order; a byte too much, at the most.
+
+    Raises:
+        TransferError: the host does not give it, or not all of it.
+        DataMismatch: it has not the size that is wanted.
+    """
+    size = origin.ask()
+    if size is None:
+        size = context.wanted.max_size + 1
+    else:
+        context.wanted.check_size(size)
+    for _, data in origin.stream(0, size):
+        yield data
+
+
+def _in_one_go(
+    origin: HTTPOrigin, destination: Destination, context: FetchContext
+) -> None:
+    file, done = destination.create(), 0
+    for data in read_all(origin, context):
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+        done += len(data)
+        context.advance(done)
+
+
+def _in_parts(
+    origin: HTTPOrigin,
+    size: int,
+    expected: Digest,
+    destination: Destination,
+    context: FetchContext,
+) -> None:
+    landing = destination.resume(size, str(expected))
+    before = landing.blocks.done()
+    while True:
+        running = RunningDigest(expected, landing.read, landing.blocks)
+        if context.executor is None:
+            fetch_in_turn(
+                origin, landing, running, context.advance, extent=_EXTENT
+            )
+        else:
+            fetch_ranges(
+                context.executor,
+                origin,
+                landing,
+                running,
+                context.advance,
+                extent=_EXTENT,
+                connections=context.options.connections,
+            )
+        try:
+            running.finish()
+        except DataMismatch:
+            if not before:
+                raise
+            # It may have been what was there before.
+            before = 0
+            landing.restart()
+        else:
+            return

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from parallelops.errors import ArchiveRefused
 from parallelops.images.handler import Handled, NotForMe
 from parallelops.images.handlers.file import open_file
-from parallelops.images.httpreader import HTTPReader, is_http
+from parallelops.images.handlers.http import opened, read_all
 from parallelops.images.manifest import ALGORITHMS, Digests, Manifest
 from parallelops.images.tarreader import TarReader
 from parallelops.images.vmdk import check_vmdk
+from parallelops.origin import is_http
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from parallelops.images.destination import Destination
     from parallelops.images.handler import FetchContext
@@ -50,15 +51,30 @@ def take_disk(
     with contextlib.ExitStack() as stack:
         source: Readable
         if is_http(location.url):
-            source = stack.enter_context(HTTPReader(location.url, context))
+            origin = stack.enter_context(opened(location, context))
+            source = _Chunks(read_all(origin, context))
         else:
-            opened = open_file(location, context)
-            if isinstance(opened, NotForMe):
-                return opened
-            source = stack.enter_context(os.fdopen(opened, "rb", 0))
-            context.wanted.check_size(os.fstat(opened).st_size)
+            file = open_file(location, context)
+            if isinstance(file, NotForMe):
+                return file
+            source = stack.enter_context(os.fdopen(file, "rb", 0))
+            context.wanted.check_size(os.fstat(file).st_size)
         _Package(source, destination, context).take()
     return Handled("ova", checked=True)
+
+
+class _Chunks:
+    """Reads what comes in chunks."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def read(self, count: int, /) -> bytes:
+        if not self._rest:
+            self._rest = next(self._chunks, b"")
+        piece, self._rest = self._rest[:count], self._rest[count:]
+        return piece
 
 
 class _Package:
