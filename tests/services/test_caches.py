@@ -21,21 +21,17 @@ from parallelops.download import Downloader, HTTPSource, Image
 from parallelops.errors import TransferError
 
 CONFIGURATIONS = Path(__file__).parents[2] / "docs" / "how-to" / "cache"
-ORIGIN = "origin.example:8080"
 
 AGENTS = 16
 EXTENT = 1 << 18
-SIZE = 16 * EXTENT + 1
 EXTENTS = 17
+SIZE = (EXTENTS - 1) * EXTENT + 1
 
 
-def configured(name, **changes):
-    """A configuration of the page, with other values in some places.
-
-    The keywords are only for telling them apart.
-    """
+def configured(name, changes):
+    """A configuration of the page, with some of it replaced."""
     text = (CONFIGURATIONS / name).read_text()
-    for old, new in changes.values():
+    for old, new in changes.items():
         assert old in text, old
         text = text.replace(old, str(new))
     return text
@@ -49,10 +45,12 @@ def nginx_before(origin, folder):
     (port,) = free_ports(1)
     http = configured(
         "nginx.conf",
-        folder=("/var/cache/nginx/images", folder / "cache"),
-        listen=("listen 8080", f"listen 127.0.0.1:{port}"),
-        origin=(ORIGIN, f"127.0.0.1:{origin}"),
-        extent=("slice 16m", "slice 256k"),
+        {
+            "/var/cache/nginx/images": folder / "cache",
+            "listen 8080": f"listen 127.0.0.1:{port}",
+            "origin.example:8080": f"127.0.0.1:{origin}",
+            "slice 16m": f"slice {EXTENT}",
+        },
     )
     with nginx.running(folder, port, http):
         yield port
@@ -68,8 +66,7 @@ def varnish_before(origin, folder):
     file.write_text(
         configured(
             "varnish.vcl",
-            host=('"origin.example"', '"127.0.0.1"'),
-            port=('.port = "8080"', f'.port = "{origin}"'),
+            {"origin.example": "127.0.0.1", '"8080"': f'"{origin}"'},
         )
     )
     server = Server(
