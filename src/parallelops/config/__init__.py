@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
-from parallelops.config import containers, download, scrub
+from parallelops.config import containers, downloading, scrub
 from parallelops.config.checked import (
     ALL,
     checked,
@@ -280,7 +280,7 @@ def swarm_from(
     Raises:
         ConfigError: an option cannot work; see :func:`validate`.
     """
-    return download.swarm(checked(conf), runtime or ThreadRuntime())
+    return downloading.swarm(checked(conf), runtime or ThreadRuntime())
 
 
 def downloader_from(
@@ -301,7 +301,7 @@ def downloader_from(
     Raises:
         ConfigError: an option cannot work; see :func:`validate`.
     """
-    return download.downloader(checked(conf), executor, swarm, torrent)
+    return downloading.downloader(checked(conf), executor, swarm, torrent)
 
 
 def source_from(
@@ -318,4 +318,4 @@ def source_from(
         ConfigError: an option cannot work; see :func:`validate`.
         TransferError: one of the URLs can't be used.
     """
-    return download.source(checked(conf), urls, options)
+    return downloading.source(checked(conf), urls, options)
