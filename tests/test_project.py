@@ -71,6 +71,7 @@ HOMES = {
     "glance_store": "parallelops.integrations.glance*",
     "greenlet": "parallelops.backends.greenthread*",
     "hypothesis": "parallelops.testing.strategies",
+    "ironic_python_agent": "parallelops.integrations.ironic*",
     "libtorrent": "parallelops.download.swarm",
     "opentelemetry": "parallelops.observe.metrics",
     "oslo_config": "parallelops.config*",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import math
 
-__all__ = ["count", "seconds"]
+from parallelops.landing import Digest
+
+__all__ = ["count", "digest", "listening", "network", "seconds"]
 
 
 def count(text: str) -> int:
@@ -40,3 +43,50 @@ def seconds(text: str) -> float:
             f"{text!r} is not a number of seconds"
         )
     return number
+
+
+def listening(text: str) -> str:
+    """Where to listen: the address of an interface, and a port.
+
+    Raises:
+        ArgumentTypeError: it is not ADDRESS:PORT.
+    """
+    address, _, port = text.rpartition(":")
+    try:
+        ipaddress.ip_address(address.strip("[]"))
+        good = port.isascii() and port.isdigit() and int(port) < 1 << 16
+    except ValueError:
+        good = False
+    if not good:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not ADDRESS:PORT, such as 0.0.0.0:6969"
+        )
+    return text
+
+
+def network(text: str) -> str:
+    """A network, such as 10.0.0.0/8.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a network, such as 10.0.0.0/8"
+        ) from None
+    return text
+
+
+def digest(text: str) -> str:
+    """A digest by name, such as sha512:HEX.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        Digest.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from parallelops import plugins
 from parallelops.cli import herddemo
 from parallelops.cli.arguments import count, seconds
-from parallelops.cli.table import table
+from parallelops.cli.table import print_table
 from parallelops.errors import ParallelopsError
 from parallelops.executor import Traits
 
@@ -126,10 +126,8 @@ def run(arguments: argparse.Namespace) -> int:
             result["x_serial"] = (results or [result])[0]["seconds"] / took
             result["x_ideal"] = took / deletes if deletes else None
             results.append(result)
-    if arguments.json:
-        print(json.dumps(results, indent=2))
-    else:
-        print(*table(HEAD, map(_row, results)), sep="\n")
+    rows = map(_row, results)
+    print_table(results, HEAD, rows, as_json=arguments.json)
     return int(any(result["failures"] for result in results))
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from parallelops import plugins
-from parallelops.cli.table import table
+from parallelops.cli.table import print_table
 from parallelops.errors import MissingDependency
 
 if TYPE_CHECKING:
@@ -33,19 +32,13 @@ def add_to(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """List them; 1 when one is broken."""
     found = plugins.executors()
-    if arguments.json:
-        print(json.dumps([_as_dict(plugin) for plugin in found], indent=2))
-    else:
-        rows = [
-            (
-                plugin.name,
-                plugin.distribution,
-                plugin.target,
-                _status(plugin),
-            )
-            for plugin in found
-        ]
-        print(*table(("NAME", "FROM", "TARGET", "STATUS"), rows), sep="\n")
+    print_table(
+        [_as_dict(plugin) for plugin in found],
+        ("NAME", "FROM", "TARGET", "STATUS"),
+        [(p.name, p.distribution, p.target, _status(p)) for p in found],
+        as_json=arguments.json,
+    )
+    if not arguments.json:
         for plugin in found:
             if plugin.error is not None:
                 print(f"\n{plugin.name}: {plugin.error}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from parallelops import load_executor
 from parallelops.cli.arguments import count, seconds
 from parallelops.cli.progress import shown
+from parallelops.cli.table import print_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,9 +113,9 @@ def _add_get(actions: Any) -> None:
     )
     get.add_argument(
         "--gate",
-        default="rendezvous",
+        default="auto",
         metavar="NAME",
-        help="who goes to the origin: rendezvous (the default), lease, "
+        help="who goes to the origin: auto (the default), rendezvous, lease, "
         "lottery, always, never, or one that a plug-in adds",
     )
     get.add_argument(
@@ -179,7 +180,9 @@ def _get(
     )
 
     trackers = torrent.trackers if torrent is not None else ()
-    context = GateContext(runtime=executor.runtime, trackers=trackers)
+    context = GateContext(
+        runtime=executor.runtime, trackers=trackers, executor=executor
+    )
 
     with shown("B") as progress:
         image = Image(
@@ -230,11 +233,7 @@ def _show(arguments: argparse.Namespace) -> int:
         "trackers": list(torrent.trackers),
         "private": torrent.private,
     }
-    if arguments.json:
-        print(json.dumps(said, indent=2))
-    else:
-        for name, value in said.items():
-            print(f"{name}: {value}")
+    print_fields(said, as_json=arguments.json)
     return 0
 
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from parallelops.cli.arguments import count
-from parallelops.cli.table import table
+from parallelops.cli.table import print_fields, print_table, table
 from parallelops.errors import ParallelopsError
 
 if TYPE_CHECKING:
@@ -117,12 +117,7 @@ def _show(journal: SQLiteJournal, arguments: argparse.Namespace) -> int:
         raise ParallelopsError(
             f"there is no operation {arguments.id!r} in {arguments.journal}"
         )
-    values = entry.as_dict()
-    if arguments.json:
-        print(json.dumps(values, indent=2))
-    else:
-        for name, value in values.items():
-            print(f"{name}: {value}")
+    print_fields(entry.as_dict(), as_json=arguments.json)
     return 0
 
 
@@ -150,14 +145,13 @@ def _audit(journal: SQLiteJournal, arguments: argparse.Namespace) -> int:
 
 
 def _print_entries(entries: Iterable[Entry], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps([entry.as_dict() for entry in entries], indent=2))
-        return
+    entries = list(entries)
     rows = [
         (e.sequence, e.id, e.container, e.action, e.state, e.reason)
         for e in entries
     ]
-    print(*table(HEAD, rows), sep="\n")
+    said = [entry.as_dict() for entry in entries]
+    print_table(said, HEAD, rows, as_json=as_json)
 
 
 def _settled(text: str) -> tuple[str, str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops import load_executor
-from parallelops.cli.arguments import count, seconds
+from parallelops.cli.arguments import count, listening, seconds
+from parallelops.errors import ParallelopsError
 
 if TYPE_CHECKING:
     import argparse
@@ -26,6 +27,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument(
         "--listen",
+        type=listening,
         default="0.0.0.0:6969",
         metavar="ADDRESS:PORT",
         help="default: 0.0.0.0:6969",
@@ -70,7 +72,14 @@ def run(arguments: argparse.Namespace) -> int:
             interval=arguments.interval,
             places=arguments.fetchers,
         )
-        with Tracker(executor, register, arguments.listen) as tracker:
+        try:
+            tracker = Tracker(executor, register, arguments.listen)
+        except OSError as error:
+            raise ParallelopsError(
+                f"cannot listen at {arguments.listen}: {error.strerror}; "
+                f"choose another address or port with --listen"
+            ) from error
+        with tracker:
             print(tracker.url, flush=True)
             tracker.serve()
     return 0

@@ -11,36 +11,38 @@ from there once its configuration is read::
 
 from __future__ import annotations
 
-import logging
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
-from parallelops.config import containers, scrub
-from parallelops.config.options import BACKEND, GROUP
-from parallelops.config.options import OPTIONS as _OPTIONS
-from parallelops.errors import ConfigError, MissingDependency, PluginError
-from parallelops.executor import Traits
-from parallelops.plugins import (
-    executor_class,
-    load_executor,
-    near_match,
-    unknown_options,
+from parallelops.config import containers, download, scrub
+from parallelops.config.checked import (
+    ALL,
+    checked,
+    chosen,
+    group,
+    handlers,
+    option_error,
+    register_opts,
+    strategy,
 )
+from parallelops.config.kinds import GROUP
+from parallelops.errors import ConfigError
+from parallelops.plugins import load_executor
 from parallelops.runtime import ThreadRuntime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractContextManager
 
     from parallelops.containers import ContainerOperations
+    from parallelops.download import Downloader, HTTPSource, Swarm, Torrent
     from parallelops.executor import Executor
     from parallelops.images import (
         Chain,
         Fetcher,
-        Handler,
         SelectionContext,
         StorePolicy,
     )
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GROUP",
     "container_operations_from",
+    "downloader_from",
     "executor_from",
     "fetcher_from",
     "list_opts",
@@ -59,24 +62,15 @@ __all__ = [
     "scrub_executor_from",
     "scrub_policies_from",
     "selection_context_from",
+    "source_from",
+    "swarm_from",
     "validate",
 ]
-
-_log = logging.getLogger(__name__)
-
-OPTIONS = [*_OPTIONS, *containers.CONTAINERS]
-_DEFAULTS = {opt.dest: opt.default for opt in OPTIONS}
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """The options, for oslo.config's generators of samples and docs."""
-    return [(_group(), list(OPTIONS))]
-
-
-def register_opts(conf: cfg.ConfigOpts) -> None:
-    """Register the options with ``conf``; doing it again does no harm."""
-    conf.register_group(_group())
-    conf.register_opts(OPTIONS, group=GROUP)
+    return [(group(), list(ALL))]
 
 
 def read(
@@ -117,7 +111,7 @@ def override(conf: cfg.ConfigOpts, name: str, value: object) -> None:
     try:
         conf.set_override(name, value, group=GROUP)
     except ValueError as error:
-        raise _error(name, str(error)) from error
+        raise option_error(name, str(error)) from error
 
 
 def validate(conf: cfg.ConfigOpts) -> None:
@@ -130,7 +124,7 @@ def validate(conf: cfg.ConfigOpts) -> None:
     Raises:
         ConfigError: an option cannot work, or there is no such option.
     """
-    _checked(conf)
+    checked(conf)
 
 
 def executor_from(conf: cfg.ConfigOpts, **options: Any) -> Executor:
@@ -144,8 +138,8 @@ def executor_from(conf: cfg.ConfigOpts, **options: Any) -> Executor:
     Raises:
         ConfigError: an option cannot work; see :func:`validate`.
     """
-    values = _checked(conf)
-    return load_executor(values["executor"], **options | _chosen(values))
+    values = checked(conf)
+    return load_executor(values["executor"], **options | chosen(values))
 
 
 def scrub_executor_from(conf: cfg.ConfigOpts, **options: Any) -> Executor:
@@ -158,10 +152,10 @@ def scrub_executor_from(conf: cfg.ConfigOpts, **options: Any) -> Executor:
     Raises:
         ConfigError: an option cannot work; see :func:`validate`.
     """
-    values = _checked(conf)
+    values = checked(conf)
     size = values["scrub_pool_size"]
     name = "serial" if size == 1 else values["executor"]
-    options |= _chosen(values) | {"max_workers": size}
+    options |= chosen(values) | {"max_workers": size}
     return load_executor(name, **options)
 
 
@@ -178,7 +172,7 @@ def scrub_policies_from(
     Raises:
         ConfigError: an option cannot work, or names no such store.
     """
-    return scrub.policies(_checked(conf), stores, runtime)
+    return scrub.policies(checked(conf), stores, runtime)
 
 
 def container_operations_from(
@@ -197,8 +191,8 @@ def container_operations_from(
     Raises:
         ConfigError: an option cannot work; see :func:`validate`.
     """
-    values = _checked(conf)
-    return containers.running(values, _chosen(values), handlers, options)
+    values = checked(conf)
+    return containers.running(values, chosen(values), handlers, options)
 
 
 def location_strategy_from(conf: cfg.ConfigOpts) -> Chain:
@@ -207,7 +201,7 @@ def location_strategy_from(conf: cfg.ConfigOpts) -> Chain:
     Raises:
         ConfigError: an option cannot work; see :func:`validate`.
     """
-    return _strategy(_checked(conf))
+    return strategy(checked(conf))
 
 
 def selection_context_from(
@@ -227,7 +221,7 @@ def selection_context_from(
     """
     from parallelops.images import LocationMetrics, SelectionContext
 
-    values = _checked(conf)
+    values = checked(conf)
     runtime = runtime or ThreadRuntime()
     return SelectionContext(
         node=values["node_name"] or socket.gethostname(),
@@ -243,6 +237,7 @@ def fetcher_from(
     conf: cfg.ConfigOpts,
     *,
     runtime: Runtime | None = None,
+    executor: Executor | None = None,
     **options: Any,
 ) -> Fetcher:
     """Make what fetches images as ``conf`` asks for it.
@@ -250,6 +245,7 @@ def fetcher_from(
     Args:
         conf: the configuration of the service, read already.
         runtime: see :func:`selection_context_from`.
+        executor: see :class:`~parallelops.images.Fetcher`.
         options: for :class:`~parallelops.images.FetchOptions`. What
             ``conf`` sets wins.
 
@@ -258,128 +254,65 @@ def fetcher_from(
     """
     from parallelops.images import Fetcher, FetchOptions
 
-    values = _checked(conf)
+    values = checked(conf)
     folders = tuple(map(Path, values["image_folders"]))
     return Fetcher(
-        handlers=_handlers(values),
-        strategy=_strategy(values),
+        handlers=handlers(values),
+        strategy=strategy(values),
         context=selection_context_from(conf, runtime=runtime),
         options=FetchOptions(**options | {"folders": folders}),
+        executor=executor,
     )
 
 
-def _strategy(values: dict[str, Any]) -> Chain:
-    # Images are loaded late: who asks for executors only needs none.
-    from parallelops.images import load_strategy
+def swarm_from(
+    conf: cfg.ConfigOpts, runtime: Runtime | None = None
+) -> AbstractContextManager[Swarm]:
+    """A swarm for a ``with`` block, closed at its end.
 
-    try:
-        return load_strategy(values["location_strategies"])
-    except (PluginError, MissingDependency) as error:
-        raise _error("location_strategies", str(error)) from error
+    Args:
+        conf: the configuration of the service, read already.
+        runtime: that of the executor which downloads.
 
-
-def _handlers(values: dict[str, Any]) -> tuple[tuple[str, Handler], ...]:
-    from parallelops.images import load_handlers
-
-    try:
-        return load_handlers(values["image_handlers"])
-    except (PluginError, MissingDependency) as error:
-        raise _error("image_handlers", str(error)) from error
+    Raises:
+        ConfigError: an option cannot work; see :func:`validate`.
+    """
+    return download.swarm(checked(conf), runtime or ThreadRuntime())
 
 
-def _group() -> cfg.OptGroup:
-    # A new one each time: oslo.config keeps overrides in the object, and
-    # would share them among all that it is registered with.
-    text = "How many things are done at the same time, and by what."
-    return cfg.OptGroup(GROUP, help=text)
+def downloader_from(
+    conf: cfg.ConfigOpts,
+    executor: Executor,
+    *,
+    swarm: Swarm | None = None,
+    torrent: Torrent | None = None,
+) -> Downloader:
+    """Make what downloads images as ``conf`` asks for it.
+
+    Args:
+        conf: the configuration of the service, read already.
+        executor: reads from the origin, and is not shut down.
+        swarm: to share images with others.
+        torrent: whose trackers to ask for leases, if ``conf`` names none.
+
+    Raises:
+        ConfigError: an option cannot work; see :func:`validate`.
+    """
+    return download.downloader(checked(conf), executor, swarm, torrent)
 
 
-def _checked(conf: cfg.ConfigOpts) -> dict[str, Any]:
-    """The values of all options, once they are known to work."""
-    register_opts(conf)
-    _check_names(conf)
-    values = {opt.dest: _value(conf, opt.dest) for opt in OPTIONS}
-    name = values["executor"]
-    try:
-        cls = executor_class(name)
-    except (PluginError, MissingDependency) as error:
-        raise _error("executor", str(error)) from error
-    for option in unknown_options(cls, _chosen(values)):
-        raise _error(option, f"executor {name!r} does not take it; remove it")
-    # The defaults work, and what they name takes a while to load.
-    if values["location_strategies"] != _DEFAULTS["location_strategies"]:
-        _strategy(values)
-    if values["image_handlers"] != _DEFAULTS["image_handlers"]:
-        _handlers(values)
-    size = values["scrub_pool_size"]
-    traits = getattr(cls, "traits", Traits())
-    # A scrub works with objects of its own process.
-    if size > 1 and not (traits.parallel and traits.shared_memory):
-        raise _error(
-            "scrub_pool_size",
-            f"executor {name!r} cannot scrub {size} images at the same time; "
-            "choose another one, or set this to 1",
-        )
-    return values
+def source_from(
+    conf: cfg.ConfigOpts, urls: str | Sequence[str], **options: Any
+) -> HTTPSource:
+    """Make the origin of an image, as patient as ``conf`` asks for it.
 
+    Args:
+        conf: the configuration of the service, read already.
+        urls: the copies of the image.
+        options: for :class:`~parallelops.download.HTTPSource`; they win.
 
-def _chosen(values: dict[str, Any]) -> dict[str, Any]:
-    """The options for the backend that are set."""
-    names = [opt.dest for opt in BACKEND]
-    return {name: values[name] for name in names if values[name] is not None}
-
-
-def _value(conf: cfg.ConfigOpts, name: str) -> Any:
-    try:
-        return conf[GROUP][name]
-    except ValueError as error:
-        # oslo.config wraps what the option's type says.
-        wrapped = isinstance(error, cfg.ConfigSourceValueError)
-        reason = error.__context__ if wrapped else error
-        raise _error(name, str(reason)) from error
-
-
-def _check_names(conf: cfg.ConfigOpts) -> None:
-    known = list(conf[GROUP])
-    for path in _files(conf):
-        for name in _names(path):
-            if name not in known:
-                raise _error(
-                    name,
-                    f"{path} sets it, but there is no such option"
-                    f"{near_match(name, known)}; "
-                    f"the options are {', '.join(known)}",
-                )
-
-
-def _names(path: Path) -> list[str]:
-    """What the file sets in the group, whether it is an option or not."""
-    sections: dict[str, dict[str, Any]] = {}
-    try:
-        cfg.ConfigParser(str(path), sections).parse()
-    except OSError as error:
-        # It could be read when the service began, perhaps as root.
-        _log.warning("misspelt options are not looked for: %s", error)
-    # oslo.config reads a group whatever the case of its name.
-    return [
-        name
-        for section, options in sections.items()
-        if section.lower() == GROUP
-        for name in options
-    ]
-
-
-def _files(conf: cfg.ConfigOpts) -> Iterator[Path]:
-    """Every file that the values may be from."""
-    if "config_file" not in conf:
-        return  # Nothing was read yet.
-    for name in conf.config_file:
-        yield Path(name).expanduser()
-    for name in conf.config_dirs or conf.config_dir:
-        for path in sorted(Path(name).expanduser().glob("*.conf")):
-            if not path.name.startswith("."):
-                yield path
-
-
-def _error(option: str, reason: str) -> ConfigError:
-    return ConfigError(f"[{GROUP}] {option}", reason)
+    Raises:
+        ConfigError: an option cannot work; see :func:`validate`.
+        TransferError: one of the URLs can't be used.
+    """
+    return download.source(checked(conf), urls, options)

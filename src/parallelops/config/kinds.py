@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from typing import Any
 
@@ -9,17 +10,19 @@ from oslo_config import cfg, types
 
 __all__ = [
     "GROUP",
+    "Endpoint",
     "Folder",
     "Folders",
+    "Network",
     "Number",
     "Numbers",
+    "Tracker",
     "count",
+    "number",
     "seconds",
 ]
 
 GROUP = "parallelops"
-
-_WORDS = {int: "a whole number", float: "a number of seconds"}
 
 
 class Number(types.Number):
@@ -27,6 +30,8 @@ class Number(types.Number):
 
     That of oslo.config lets NaN and infinity pass, and an empty value.
     """
+
+    said = "a whole number"
 
     def __call__(self, value: object) -> int | float:
         least = self.min or 0
@@ -36,10 +41,17 @@ class Number(types.Number):
             number = math.nan
         if not least <= number < math.inf:
             raise ValueError(
-                f"{value!r} is not {_WORDS[self.num_type]}; "
-                f"it must be {least} or more"
+                f"{value!r} is not {self.said}; it must be {least} or more"
             )
         return number
+
+
+class _Seconds(Number):
+    said = "a number of seconds"
+
+
+class _Decimal(Number):
+    said = "a number"
 
 
 class Folders(types.Dict):
@@ -65,6 +77,44 @@ class Folder(types.String):
         return folder
 
 
+class Network(types.String):
+    """A network, such as 10.0.0.0/8."""
+
+    def __call__(self, value: object) -> str:
+        text: str = super().__call__(value)
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is not a network") from error
+        return text
+
+
+class Endpoint(types.String):
+    """An address of this machine and a port, such as 0.0.0.0:6881."""
+
+    def __call__(self, value: object) -> str:
+        text: str = super().__call__(value)
+        host, _, port = text.rpartition(":")
+        try:
+            ipaddress.ip_address(host.strip("[]"))
+            good = 0 <= int(port) <= 65535
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError(f"{value!r} is not address:port")
+        return text
+
+
+class Tracker(types.String):
+    """The URL of a tracker."""
+
+    def __call__(self, value: object) -> str:
+        text: str = super().__call__(value)
+        if not text.startswith(("http://", "https://")):
+            raise ValueError(f"{value!r} is not an http or https URL")
+        return text
+
+
 def count(name: str, least: int, **others: Any) -> cfg.Opt:
     """An option that is a whole number, ``least`` or more."""
     kind = Number(int, "integer value", min=least)
@@ -73,7 +123,13 @@ def count(name: str, least: int, **others: Any) -> cfg.Opt:
 
 def seconds(name: str, least: int = 0, **others: Any) -> cfg.Opt:
     """An option that is seconds, ``least`` or more."""
-    kind = Number(float, "floating point value", min=least)
+    kind = _Seconds(float, "floating point value", min=least)
+    return cfg.Opt(name, type=kind, **others)
+
+
+def number(name: str, least: int = 0, **others: Any) -> cfg.Opt:
+    """An option that is a number, ``least`` or more."""
+    kind = _Decimal(float, "floating point value", min=least)
     return cfg.Opt(name, type=kind, **others)
 
 

@@ -1,6 +1,7 @@
 """Downloading images: to one machine, or to many at the same time.
 
-- :class:`Image` is what to download, and :class:`Downloader` does it.
+- :class:`Image` is what to download, and :class:`Downloader` does it. An
+  :class:`ImageStream` is an image that comes in order, for others to write.
 - :class:`HTTPSource` is an origin: the same data at one or several URLs.
 - :class:`Torrent` is what a swarm knows of an image: made by a
   :class:`TorrentWriter`, or loaded from the answer to a look-up or from the
@@ -17,8 +18,8 @@ from parallelops.download.gate import (
     Always,
     Decision,
     Gate,
-    Lease,
     Lottery,
+    Nearby,
     Never,
     Outlook,
     Pass,
@@ -27,15 +28,17 @@ from parallelops.download.gate import (
     decide,
 )
 from parallelops.download.gates import GateContext, load_gate
-from parallelops.download.herd import HerdOptions
 from parallelops.download.image import DownloadResult, Image, Progress
 from parallelops.download.kernel import (
     torrent_from_instance_info,
     torrent_from_kernel,
     torrent_from_url,
 )
+from parallelops.download.lease import Grant, Lease
 from parallelops.download.member import SeedLimits
+from parallelops.download.plan import HerdOptions
 from parallelops.download.register import Register
+from parallelops.download.stream import ImageStream
 from parallelops.download.swarm import Swarm
 from parallelops.download.torrent import Torrent, TorrentWriter
 from parallelops.download.tracker import Tracker, lease_client
@@ -48,11 +51,14 @@ __all__ = [
     "Downloader",
     "Gate",
     "GateContext",
+    "Grant",
     "HTTPSource",
     "HerdOptions",
     "Image",
+    "ImageStream",
     "Lease",
     "Lottery",
+    "Nearby",
     "Never",
     "Origin",
     "Outlook",

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import logging
 import math
+import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parallelops.download.gate import Rendezvous
-from parallelops.download.herd import Herd, HerdOptions
+from parallelops.download.gates import GateContext, auto
+from parallelops.download.herd import Herd
 from parallelops.download.image import DownloadResult
+from parallelops.download.plan import HerdOptions
+from parallelops.download.sizes import ask_size
+from parallelops.download.stream import ImageStream
 from parallelops.download.transfer import Transfer
-from parallelops.errors import DataMismatch, SwarmError, TransferError
+from parallelops.errors import (
+    DataMismatch,
+    SwarmError,
+    TransferError,
+)
 from parallelops.landing import DeviceLanding, Landing, RunningDigest
 from parallelops.landing.blocks import BLOCK
 from parallelops.origin import fetch_ranges
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from parallelops.download.gate import Gate
@@ -27,12 +35,11 @@ if TYPE_CHECKING:
     from parallelops.download.swarm import Swarm
     from parallelops.executor import Executor
     from parallelops.origin import Origin, Source
+    from parallelops.runtime import Runtime
 
 __all__ = ["Downloader"]
 
 _log = logging.getLogger(__name__)
-
-_LARGEST = 1 << 44  # 16 TiB; a host that says more is not believed
 
 
 class Downloader:
@@ -49,7 +56,7 @@ class Downloader:
         swarm: to share images with others, those that have a torrent. The
             downloader does not close it.
         gate: who of those who share goes to the origin; by default a few
-            that the agents agree on.
+            that the first tracker names, or that the agents agree on.
         herd: how patient it is in a swarm.
 
     Raises:
@@ -85,8 +92,18 @@ class Downloader:
         self._extent = extent
         self._timeout = timeout
         self._swarm = swarm
-        self._gate = gate or Rendezvous()
+        self._gate = gate
         self._herd_options = herd or HerdOptions()
+
+    @property
+    def runtime(self) -> Runtime:
+        """That of its executor."""
+        return self._executor.runtime
+
+    @property
+    def shares(self) -> bool:
+        """Whether it has a swarm."""
+        return self._swarm is not None
 
     def fetch(
         self,
@@ -119,11 +136,57 @@ class Downloader:
             DestinationError: it can't be written.
             FetchCancelled: it was called off.
         """
+        transfer = Transfer(
+            self._executor.runtime, self._timeout, progress, cancelled
+        )
+        return self.run(image, to, transfer)
+
+    def stream(
+        self,
+        image: Image,
+        *,
+        spool: str | os.PathLike[str] | None = None,
+        progress: Callable[[Progress], object] | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> ImageStream:
+        """The image in order, for somebody else to write.
+
+        Args:
+            image: what to download.
+            spool: a folder for what is shared with others while it is
+                handed on, and after that. Without it, and where the image
+                does not fit in, it is read from the origin alone, and a few
+                parts of it are held in memory.
+            progress: told how far it is.
+            cancelled: asked now and then; True calls it off.
+
+        Raises:
+            SizeUnknown: nobody says how large it is.
+            TransferError: no source answers.
+        """
+        return ImageStream(
+            self,
+            self._executor,
+            self._sized(image),
+            spool=None if self._swarm is None else spool,
+            timeout=self._timeout,
+            ahead=(self._extent, self._connections),
+            progress=progress,
+            cancelled=cancelled,
+        )
+
+    def run(
+        self,
+        image: Image,
+        to: str | os.PathLike[str],
+        transfer: Transfer,
+    ) -> DownloadResult:
+        """As :meth:`fetch`, for who has a transfer of his own."""
         runtime = self._executor.runtime
-        transfer = Transfer(runtime, self._timeout, progress, cancelled)
         began = runtime.monotonic()
-        size = self._size(image)
+        size = self._sized(image).size or 0
         with _landing(to, size, str(image.wanted)) as landing:
+            transfer.landed(landing.file, lambda: landing.blocks)
             log = _Log(landing.blocks.done())
             if not log.received["disk"] and landing.is_there(image.wanted):
                 landing.remove()
@@ -183,12 +246,24 @@ class Downloader:
         """Take part in the swarm of the image, and stay in it."""
         assert image.torrent is not None  # noqa: S101 - for types
         landing.forget()
-        member = swarm.join(image.torrent, landing.data, peers=image.peers)
+        member = swarm.join(
+            image.torrent,
+            landing.data,
+            peers=image.peers,
+            fresh=not os.fstat(landing.file).st_blocks,
+        )
+        gate = self._gate or auto(
+            GateContext(
+                trackers=image.torrent.trackers,
+                runtime=self._executor.runtime,
+                executor=self._executor,
+            )
+        )
         herd = Herd(
             self._executor,
             member,
             image.sources,
-            self._gate,
+            gate,
             transfer,
             self._herd_options,
         )
@@ -214,28 +289,21 @@ class Downloader:
             log.received["swarm"] += herd.from_swarm
             log.peers = herd.peers
             log.failures += herd.feed.failures
+            if member.bad_pieces:
+                log.failures.append(
+                    f"{member.bad_pieces} pieces from others were wrong"
+                )
             if herd.decision is not None:
                 log.decide(herd.decision.way, herd.decision.reason)
         member.seed(landing.remove)
         log.shared = True
 
-    def _size(self, image: Image) -> int:
+    def _sized(self, image: Image) -> Image:
+        """The image, with a size: the sources are asked if it has none."""
         if image.size is not None:
-            return image.size
-        failures = []
-        for source in image.sources:
-            origin = source.open(self._executor.runtime, None)
-            try:
-                size = origin.size()
-            except TransferError as error:
-                failures.append(str(error))
-            else:
-                if size <= _LARGEST:
-                    return size
-                failures.append(f"a host says it has {size} bytes")
-            finally:
-                origin.close()
-        raise TransferError("; ".join(failures))
+            return image
+        size = ask_size(image.sources, self._executor.runtime)
+        return dataclasses.replace(image, size=size)
 
     def _from_sources(
         self,

@@ -9,8 +9,9 @@ from parallelops.download.image import Progress
 from parallelops.errors import FetchCancelled, TransferError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from parallelops.landing.blocks import Blocks
     from parallelops.runtime import Runtime
 
 __all__ = ["Transfer"]
@@ -58,6 +59,17 @@ class Transfer:
             raise TransferError(
                 f"the download takes more than {self._timeout:g} seconds"
             )
+
+    def landed(self, file: int, blocks: Callable[[], Blocks]) -> None:
+        """The data goes to this file, for now.
+
+        Args:
+            file: its descriptor, open as long as this call takes.
+            blocks: tells which parts have been written.
+        """
+
+    def arrived(self, pieces: Sequence[bool]) -> None:
+        """A swarm has these pieces, and they may not be on the file yet."""
 
     def advance(self, done: int, total: int) -> None:
         """So much of it is there: tell, and raise if it is not to go on.

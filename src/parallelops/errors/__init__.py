@@ -23,7 +23,11 @@ from parallelops.errors.containers import (
     OperationFailed,
     OperationUnknown,
 )
-from parallelops.errors.download import SwarmError, TorrentRefused
+from parallelops.errors.download import (
+    SizeUnknown,
+    SwarmError,
+    TorrentRefused,
+)
 from parallelops.errors.executors import (
     DeadlockError,
     ExecutorBroken,
@@ -114,6 +118,7 @@ __all__ = [
     "RateLimited",
     "RestoreRefused",
     "ShutdownTimeout",
+    "SizeUnknown",
     "StoreBusy",
     "StoreError",
     "StoreUnavailable",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from parallelops.errors.images import FetchError
+from parallelops.errors.images import FetchError, TransferError
 
-__all__ = ["SwarmError", "TorrentRefused"]
+__all__ = ["SizeUnknown", "SwarmError", "TorrentRefused"]
 
 
 class TorrentRefused(FetchError):
@@ -19,6 +19,10 @@ class TorrentRefused(FetchError):
         super().__init__(f"the torrent is refused: {field}: {reason}")
         self.field = field
         self.reason = reason
+
+
+class SizeUnknown(TransferError):
+    """Nobody says how large an image is."""
 
 
 class SwarmError(FetchError):

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from parallelops.errors import DataMismatch, TransferError
+from parallelops.errors import DataMismatch, SizeUnknown, TransferError
 from parallelops.origin.request import (
     Answer,
     Connections,
@@ -116,7 +116,7 @@ class HTTPOrigin:
         """See :meth:`Origin.size`."""
         size = self.ask()
         if size is None:
-            raise TransferError("no host says how much data there is")
+            raise SizeUnknown("no host says how much data there is")
         return size
 
     def stream(

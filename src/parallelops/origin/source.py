@@ -37,7 +37,8 @@ class Origin(Protocol):
         """How many bytes there are.
 
         Raises:
-            TransferError: nobody says.
+            SizeUnknown: nobody says.
+            TransferError: there is no answer.
         """
 
     def stream(self, begin: int, end: int) -> Iterator[tuple[int, bytes]]:

@@ -54,9 +54,10 @@ class World:
     """A Glance whose images can be made, deleted and scrubbed.
 
     The database at ``url`` is emptied; the files are in ``path``.
+    ``stores`` configures other stores than those of files.
     """
 
-    def __init__(self, url, path, *, several=False, **extra):
+    def __init__(self, url, path, *, several=False, stores=None, **extra):
         self.url = url
         self.root = path / "images"
         self.slow = path / "images-slow"
@@ -65,6 +66,7 @@ class World:
             root.mkdir()
             (root / "bystander").write_text("not yours")
         self.several = several
+        self.stores = stores or (TWO_STORES if several else ONE_STORE)
         if several:
             extra["enabled_backends"] = "fast:file,slow:file,web:http"
         self.extra = extra
@@ -78,11 +80,10 @@ class World:
         lines = "\n".join(
             f"{name} = {value}" for name, value in (self.extra | extra).items()
         )
-        stores = TWO_STORES if self.several else ONE_STORE
         self.config.write_text(
             f"[DEFAULT]\ndelayed_delete = True\n{lines}\n"
             f"[database]\nconnection = {self.url}\n"
-            f"{stores.format(root=self.root)}\n{scrubbing}"
+            f"{self.stores.format(root=self.root)}\n{scrubbing}"
         )
 
     def use(self):

@@ -1,0 +1,383 @@
+"""The options for downloading images, and what is made of them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from typing import TYPE_CHECKING, Any
+
+from oslo_config import cfg
+
+from parallelops.config.kinds import (
+    GROUP,
+    Endpoint,
+    Folder,
+    Network,
+    Tracker,
+    count,
+    number,
+    seconds,
+)
+from parallelops.errors import (
+    ConfigError,
+    MissingDependency,
+    PluginError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from parallelops.download import Downloader, HTTPSource, Swarm, Torrent
+    from parallelops.executor import Executor
+    from parallelops.runtime import Runtime
+
+__all__ = ["DOWNLOAD", "downloader", "source", "swarm"]
+
+
+# Lines of help are no longer than 68, so that the sample keeps them.
+DOWNLOAD = [
+    cfg.BoolOpt(
+        "download_in_agent",
+        default=False,
+        help="""
+Whether Ironic's agent downloads its images with this library.
+
+The agent finds it by itself where it is installed beside it. What
+can't be had this way is left to the agent: images of which nobody
+says the size, or with a digest that is not trusted any more.
+""",
+    ),
+    cfg.Opt(
+        "download_spool",
+        type=Folder(),
+        sample_default="/tmp",  # noqa: S108 - all that an agent has
+        help="""
+The folder for images that Ironic's agent shares with others.
+
+It has to have room for an image as a whole, for as long as it is
+shared. Where it has not, or is not set, nothing is shared, and the
+image is read from the origin.
+
+Possible values:
+
+* A path from the root on. The folder must be there, and writable.
+""",
+    ),
+    count(
+        "download_connections",
+        least=1,
+        default=4,
+        help="""
+How many parts of an image are read from the origin at a time.
+
+It is for an image that is not shared. Of one that is, an agent
+reads one part at a time.
+
+Possible values:
+
+* A whole number, 1 or more.
+""",
+    ),
+    seconds(
+        "download_timeout",
+        least=1,
+        default=21600,
+        help="""
+Seconds that one download may take.
+
+Possible values:
+
+* A number of seconds, 1 or more.
+""",
+    ),
+    seconds(
+        "download_origin_timeout",
+        least=1,
+        default=30,
+        help="""
+Seconds that the origin may be silent, before another one is asked.
+
+Possible values:
+
+* A number of seconds, 1 or more.
+""",
+    ),
+    cfg.Opt(
+        "download_listen",
+        type=Endpoint(),
+        default="0.0.0.0:6881",
+        help="""
+Where to listen for others who want the same images.
+
+Possible values:
+
+* An address of this machine and a port, as ``address:port``. With
+  port 0 it is any that is free.
+""",
+    ),
+    cfg.ListOpt(
+        "download_networks",
+        item_type=Network(),
+        default=[],
+        sample_default=["10.0.0.0/8"],
+        help="""
+The networks of those with whom images are shared.
+
+Without any it is everybody.
+
+Possible values:
+
+* Networks, as ``address/bits``, with commas in between.
+""",
+    ),
+    cfg.ListOpt(
+        "download_trackers",
+        item_type=Tracker(),
+        default=[],
+        sample_default=["http://10.0.0.1:6969/announce"],
+        help="""
+The trackers to ask for others, in the place of a torrent's own.
+
+Possible values:
+
+* URLs, the best first, with commas in between.
+""",
+    ),
+    cfg.StrOpt(
+        "download_rack",
+        regex=".+",
+        sample_default="r12",
+        help="""
+What machines have in common that share a switch.
+
+A tracker tells them of each other first.
+
+Possible values:
+
+* Any name.
+""",
+    ),
+    cfg.BoolOpt(
+        "download_local_discovery",
+        default=False,
+        help="""
+Whether others are looked for in the local network.
+
+It works for torrents that are not private.
+""",
+    ),
+    cfg.StrOpt(
+        "download_gate",
+        default="rendezvous",
+        help="""
+Who of those who share an image goes to the origin.
+
+Possible values:
+
+* ``rendezvous``: some, on whom those agree who see each other.
+* ``lease``: those to whom the tracker gives a lease.
+* ``lottery``: each draws a lot.
+* ``always``: all. It is for an origin that is much faster.
+* ``never``: nobody, unless nothing comes any more.
+* The name of a plug-in that is installed.
+
+Related options:
+
+* ``download_fetchers``
+* ``download_trackers``
+""",
+    ),
+    count(
+        "download_fetchers",
+        least=1,
+        default=8,
+        help="""
+How many go to the origin at the same time.
+
+Possible values:
+
+* A whole number, 1 or more.
+
+Related options:
+
+* ``download_gate``
+""",
+    ),
+    seconds(
+        "download_grace",
+        default=0.5,
+        help="""
+Seconds to find others in, before anything is read from the origin.
+
+It takes up to three times as long, and ends early once there are
+some.
+
+Possible values:
+
+* A number of seconds, 0 or more.
+""",
+    ),
+    seconds(
+        "download_stall",
+        least=1,
+        default=8,
+        help="""
+Seconds in which nothing comes from others, before one who may not
+go to the origin goes all the same.
+
+It takes up to twice as long, so that not all go at once.
+
+Possible values:
+
+* A number of seconds, 1 or more.
+""",
+    ),
+    seconds(
+        "download_patience",
+        least=1,
+        default=300,
+        help="""
+Seconds in which nothing comes at all, before sharing is given up.
+
+Possible values:
+
+* A number of seconds, 1 or more.
+""",
+    ),
+    count(
+        "download_upload_limit",
+        least=0,
+        default=0,
+        help="""
+Bytes a second that are sent to others; 0 is without limit.
+
+Possible values:
+
+* A whole number, 0 or more.
+""",
+    ),
+    seconds(
+        "download_seed_time",
+        default=3600,
+        help="""
+Seconds for which an image is given to others that is complete.
+
+Possible values:
+
+* A number of seconds, 0 or more.
+
+Related options:
+
+* ``download_seed_ratio``
+* ``download_seed_idle``
+""",
+    ),
+    number(
+        "download_seed_ratio",
+        sample_default="3",
+        help="""
+How many times its size of an image is given to others.
+
+Without it there is no such limit.
+
+Possible values:
+
+* A number, 0 or more.
+
+Related options:
+
+* ``download_seed_time``
+""",
+    ),
+    seconds(
+        "download_seed_idle",
+        default=600,
+        help="""
+Seconds without anybody who wants it, before an image is no longer
+given to others.
+
+Possible values:
+
+* A number of seconds, 0 or more.
+
+Related options:
+
+* ``download_seed_time``
+""",
+    ),
+]
+
+
+@contextlib.contextmanager
+def swarm(values: Mapping[str, Any], runtime: Runtime) -> Iterator[Swarm]:
+    """See :func:`parallelops.config.swarm_from`."""
+    from parallelops.download import SeedLimits, Swarm
+
+    ratio = values["download_seed_ratio"]
+    with Swarm(
+        values["download_listen"],
+        networks=values["download_networks"],
+        rack=values["download_rack"],
+        upload_limit=values["download_upload_limit"],
+        local_discovery=values["download_local_discovery"],
+        seed_limits=SeedLimits(
+            seconds=values["download_seed_time"],
+            ratio=math.inf if ratio is None else ratio,
+            idle=values["download_seed_idle"],
+        ),
+        runtime=runtime,
+    ) as made:
+        yield made
+
+
+def downloader(
+    values: Mapping[str, Any],
+    executor: Executor,
+    swarm: Swarm | None,
+    torrent: Torrent | None,
+) -> Downloader:
+    """See :func:`parallelops.config.downloader_from`."""
+    from parallelops.download import (
+        Downloader,
+        GateContext,
+        HerdOptions,
+        load_gate,
+    )
+
+    trackers: Sequence[str] = values["download_trackers"]
+    if not trackers and torrent is not None:
+        trackers = torrent.trackers
+    context = GateContext(
+        fetchers=values["download_fetchers"],
+        trackers=tuple(trackers),
+        runtime=executor.runtime,
+    )
+    try:
+        gate = load_gate(values["download_gate"], context)
+    except (MissingDependency, PluginError, ValueError) as error:
+        raise ConfigError(f"[{GROUP}] download_gate", str(error)) from error
+    return Downloader(
+        executor,
+        connections=values["download_connections"],
+        timeout=values["download_timeout"],
+        swarm=swarm,
+        gate=gate,
+        herd=HerdOptions(
+            grace=values["download_grace"],
+            stall=values["download_stall"],
+            patience=values["download_patience"],
+        ),
+    )
+
+
+def source(
+    values: Mapping[str, Any],
+    urls: str | Sequence[str],
+    options: dict[str, Any],
+) -> HTTPSource:
+    """See :func:`parallelops.config.source_from`."""
+    from parallelops.download import HTTPSource
+
+    return HTTPSource(
+        urls, **{"timeout": values["download_origin_timeout"], **options}
+    )
