@@ -106,7 +106,7 @@ def test_a_mistake_is_named(capsys, line, words):
 )
 def test_kinds_of_arguments(kind, good, bad):
     """What is taken is handed on as it is; the rest is told in words."""
-    assert kind(good) == good
+    assert str(kind(good)) == good
     with pytest.raises(arguments.argparse.ArgumentTypeError, match=r"\w+ \w"):
         kind(bad)
 

@@ -117,7 +117,7 @@ def test_the_house_has_each_room(tmp_path):
     rooms = set().union(*FLOORS) - {"__main__"}
     for file in (picture, PICTURES / "house.svg"):
         assert names_of_rooms(file) == rooms, "run: nox -s pictures"
-    assert "cli uses config" in titles(picture)
+    assert "executor uses watching" in titles(picture)
     assert "images uses download" not in titles(picture)
     page = (PICTURES.parent / "explanation" / "design.md").read_text()
     rows = re.findall(r"^\| (\d) \| (.*?);? ?[^|`]*\|$", page, re.MULTILINE)
