@@ -10,10 +10,13 @@ import threading
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
 from tests.test_project import FLOORS, SOURCE
 
 from parallelops import load_executor
 from parallelops.observe import ChromeTrace
+
+pytestmark = pytest.mark.once
 
 LIMIT = 60
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
