@@ -245,7 +245,8 @@ def fetcher_from(
     Args:
         conf: the configuration of the service, read already.
         runtime: see :func:`selection_context_from`.
-        executor: see :class:`~parallelops.images.Fetcher`.
+        executor: see :class:`~parallelops.images.Fetcher`. Its runtime is
+            taken where none is given.
         options: for :class:`~parallelops.images.FetchOptions`. What
             ``conf`` sets wins.
 
@@ -254,6 +255,8 @@ def fetcher_from(
     """
     from parallelops.images import Fetcher, FetchOptions
 
+    if runtime is None and executor is not None:
+        runtime = executor.runtime
     values = checked(conf)
     folders = tuple(map(Path, values["image_folders"]))
     return Fetcher(
