@@ -47,8 +47,7 @@ NOT_SHOWN = {
     *("DownloadResult", "SourceStatistics", "container_operations_from"),
     *("fetcher_from", "load_engine", "Connections", "end_reads", "is_http"),
     *("HTTPOrigin", "fetch_in_turn", "fetch_ranges", "read_in_order"),
-    *("ImageStream", "TorrentHandler", "image_from_kernel", "scrape", "share"),
-    *("Grant", "Nearby"),
+    *("ImageStream", "image_from_kernel", "scrape"),
 }
 # Types of what tests look at without a need for the name.
 NOT_NAMED_IN_TESTS = {
