@@ -302,7 +302,9 @@ def test_another_source_takes_over(data, fetch):
             sources=[HTTPSource(bad.url), HTTPSource(good.url)],
         )
         fetch(image)
-    assert bad.sent + good.sent == SIZE
+    # A part that was under way when the first one was given up may be lost.
+    assert SIZE <= bad.sent + good.sent <= SIZE + (1 << 19)
+    assert good.sent < SIZE
 
 
 def test_a_download_takes_no_longer_than_it_may(data, fetch):
