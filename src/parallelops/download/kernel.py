@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIGEST_KEY",
+    "PREFIX",
     "TORRENT_KEY",
     "URL_KEY",
+    "kernel_arguments",
     "torrent_from_instance_info",
     "torrent_from_kernel",
     "torrent_from_url",
 ]
+
+PREFIX = "image_"
+"""What all of these begin with."""
 
 TORRENT_KEY = "image_torrent"
 """In ``instance_info``: the torrent in base64."""
@@ -97,6 +102,21 @@ def torrent_from_kernel(
     Args:
         command_line: the text of ``/proc/cmdline``.
     """
+    found = kernel_arguments(command_line)
+    return _from_url(
+        found.get(URL_KEY), found.get(DIGEST_KEY), size, timeout, runtime
+    )
+
+
+def kernel_arguments(command_line: str) -> dict[str, str]:
+    """What a kernel's command line says of an image.
+
+    Returns:
+        Values by name, with low lines in the place of hyphens.
+
+    Raises:
+        TorrentRefused: it can't be understood, or says two things.
+    """
     if len(command_line) > _LONGEST_LINE:
         raise TorrentRefused("the kernel's command line", "it is too long")
     try:
@@ -111,13 +131,11 @@ def torrent_from_kernel(
         key = name.replace("-", "_")
         if (
             equals
-            and key in (URL_KEY, DIGEST_KEY)
+            and key.startswith(PREFIX)
             and found.setdefault(key, value) != value
         ):
             raise TorrentRefused(name, "it is there twice, and differs")
-    return _from_url(
-        found.get(URL_KEY), found.get(DIGEST_KEY), size, timeout, runtime
-    )
+    return found
 
 
 def torrent_from_url(
