@@ -65,20 +65,28 @@ def rounds_wanted(description: str | None, default: int) -> int:
 
 
 def report(comparisons: Sequence[Comparison], rounds: int) -> None:
-    """Run all comparisons, and print a table as it fills."""
-    line = "{:<28} {:>9} {:>11} {:>9}   {}"
-    print(line.format("", "theirs", "ours", "ratio", "theirs is"))
+    """Run all comparisons, and print a table as it fills.
+
+    Beside the median ratio are the quartiles, if there are enough rounds.
+    """
+    line = "{:<28} {:>9} {:>11} {:>9} {:>14}   {}"
+    print(line.format("", "theirs", "ours", "ratio", "", "theirs is"))
     for comparison in comparisons:
         pairs = interleave(comparison.theirs, comparison.ours, rounds)
         theirs = statistics.median(their for their, _ in pairs)
         ours = statistics.median(our for _, our in pairs)
-        ratio = statistics.median(their / our for their, our in pairs)
+        ratios = [their / our for their, our in pairs]
+        spread = ""
+        if len(ratios) > 3:
+            low, _, high = statistics.quantiles(ratios, n=4)
+            spread = f"{low:.2f} to {high:.2f}"
         print(
             line.format(
                 f"{comparison.what}, {comparison.unit}",
                 f"{theirs:,.2f}",
                 f"{ours:,.2f}",
-                f"{ratio:.2f} x",
+                f"{statistics.median(ratios):.2f} x",
+                spread,
                 comparison.other,
             ),
             flush=True,

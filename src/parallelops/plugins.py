@@ -211,6 +211,7 @@ IMAGE_HANDLERS = Namespace(
         "ova": "parallelops.images.handlers.ova:take_disk",
         "file": "parallelops.images.handlers.file:copy_file",
         "http": "parallelops.images.handlers.http:get",
+        "torrent": "parallelops.integrations.torrent:share",
     },
 )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from tests.containers.engine import Engine
 
 from parallelops import load_executor
-from parallelops.containers import SQLiteJournal
+from parallelops.containers import ContainerOperations, SQLiteJournal
 
 # Of what kind concurrent executors are; see test_greenthread.
 KIND = os.environ.get("PARALLELOPS_TEST_EXECUTOR", "thread")
@@ -44,3 +45,29 @@ def threads():
     """A few threads."""
     with load_executor(KIND, max_workers=4) as executor:
         yield executor
+
+
+@pytest.fixture
+def engine():
+    """An engine whose operations are in this process."""
+    return Engine()
+
+
+@pytest.fixture
+def operations(executor, engine, journal):
+    """Operations that are open for requests."""
+    with ContainerOperations(
+        executor, handlers=engine, journal=journal
+    ) as operations:
+        operations.recover()
+        yield operations
+
+
+@pytest.fixture
+def threaded(threads, engine, journal):
+    """The same, on threads."""
+    with ContainerOperations(
+        threads, handlers=engine, journal=journal
+    ) as operations:
+        operations.recover()
+        yield operations

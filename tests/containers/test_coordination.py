@@ -15,10 +15,7 @@ import time
 import pytest
 from tests.containers.conductor import ACTIONS, Log
 
-from parallelops.containers import (
-    SQLiteJournal,
-    State,
-)
+from parallelops.containers import SQLiteJournal, State
 from parallelops.containers.coordination import ToozMembership
 from parallelops.errors import CoordinatorLost, MissingDependency
 

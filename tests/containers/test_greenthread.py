@@ -10,6 +10,7 @@ import sys
 import pytest
 
 HERE = pathlib.Path(__file__).parent
+FILES = ("operations", "requests", "failures", "failing_journal")
 
 RUN_PYTEST = """
 import sys
@@ -26,7 +27,8 @@ def test_the_same_on_green_threads():
     run = subprocess.run(
         [
             *(sys.executable, "-W", "error", "-c", RUN_PYTEST),
-            *("-q", "-p", "no:cacheprovider", HERE / "test_operations.py"),
+            *("-q", "-p", "no:cacheprovider"),
+            *(HERE / f"test_{name}.py" for name in FILES),
         ],
         capture_output=True,
         text=True,

@@ -19,7 +19,14 @@ from parallelops.errors import (
     IllegalTransition,
     NotInCatalog,
 )
-from parallelops.images import DueImage, LocationStatus, SQLiteCatalog
+from parallelops.images import (
+    DueImage,
+    LocationStatus,
+    SelectionContext,
+    SQLiteCatalog,
+    StaticMetrics,
+    load_strategy,
+)
 
 
 @pytest.fixture
@@ -80,6 +87,48 @@ def test_what_was_added_is_there(path):
         assert list(catalog.images()) == [("i", "active"), ("none", "active")]
         assert catalog.locations("none") == ()
         assert catalog.counts()[LocationStatus.ACTIVE] == 2
+
+
+def test_weights_are_kept_with_a_location(path):
+    """Whatever becomes of it; who reads chooses by them."""
+    heavy = StaticMetrics(weight=2, node_weights={"n1": 0.5})
+    with SQLiteCatalog(path) as catalog:
+        first, second = add(catalog, "i", 2)
+        catalog.weigh(second.id, heavy)
+        with pytest.raises(NotInCatalog, match="999"):
+            catalog.weigh(999, heavy)
+    with SQLiteCatalog(path) as catalog:
+        found = catalog.locations("i")
+        assert [each.metrics for each in found] == [StaticMetrics(), heavy]
+        ordered = load_strategy(["weight"])(found, SelectionContext())
+        assert [each.id for each in ordered] == [second.id, first.id]
+        catalog.delete_image("i", 1.0)
+        ((due_image,),) = (due(catalog),)
+        assert due_image.locations[1].metrics == heavy
+        assert catalog.restore("i")[1].metrics == heavy
+        catalog.weigh(second.id, StaticMetrics())
+        assert catalog.locations("i")[1].metrics == StaticMetrics()
+
+
+def test_an_older_catalogue_has_no_weights(path):
+    """Until somebody weighs a location of it."""
+    with SQLiteCatalog(path) as catalog:
+        (location,) = add(catalog, "i")
+    execute(
+        path,
+        "ALTER TABLE locations RENAME COLUMN metrics TO something_else",
+        "PRAGMA user_version = 2",
+    )
+    with SQLiteCatalog(path) as catalog:
+        assert catalog.locations("i") == (location,)
+        catalog.weigh(location.id, StaticMetrics(weight=1))
+        assert catalog.locations("i")[0].metrics.weight == 1
+    execute(path, "UPDATE locations SET metrics = 'heavy'")
+    with (
+        SQLiteCatalog(path) as catalog,
+        pytest.raises(CatalogError, match="metrics of location 1"),
+    ):
+        catalog.locations("i")
 
 
 def test_active_images_are_never_due(catalog):
@@ -342,8 +391,8 @@ def test_another_programs_database_is_refused(path):
 def test_a_newer_schema_is_refused(path):
     """An old scrubber does not misread what a new one wrote."""
     SQLiteCatalog(path).close()
-    execute(path, "PRAGMA user_version = 3")
-    assert "schema 3" in refusal(path)
+    execute(path, "PRAGMA user_version = 4")
+    assert "schema 4" in refusal(path)
 
 
 def test_a_truncated_catalogue_is_refused(path):

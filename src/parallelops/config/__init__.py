@@ -237,6 +237,7 @@ def fetcher_from(
     conf: cfg.ConfigOpts,
     *,
     runtime: Runtime | None = None,
+    executor: Executor | None = None,
     **options: Any,
 ) -> Fetcher:
     """Make what fetches images as ``conf`` asks for it.
@@ -244,6 +245,7 @@ def fetcher_from(
     Args:
         conf: the configuration of the service, read already.
         runtime: see :func:`selection_context_from`.
+        executor: see :class:`~parallelops.images.Fetcher`.
         options: for :class:`~parallelops.images.FetchOptions`. What
             ``conf`` sets wins.
 
@@ -259,6 +261,7 @@ def fetcher_from(
         strategy=strategy(values),
         context=selection_context_from(conf, runtime=runtime),
         options=FetchOptions(**options | {"folders": folders}),
+        executor=executor,
     )
 
 

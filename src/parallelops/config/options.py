@@ -201,6 +201,9 @@ Possible values, with commas in between:
 * ``ova``: takes the disk out of a package, from a file or a host.
 * ``file``: copies a file, or shares its blocks.
 * ``http``: gets it from a host, over http or https.
+* ``torrent``: shares it with others who fetch it as well, where the
+  metadata of the location names a torrent. It listens at a port
+  meanwhile. It belongs before ``http``.
 * The names of plug-ins that are installed, in the namespace
   ``parallelops.image_handlers``.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 from typing import TYPE_CHECKING, Self
 
@@ -116,10 +115,8 @@ class Destination:
             raise DestinationError(str(self.path), "nothing was written yet")
         self._made.commit()
         made, self._made = self._made, None
-        if isinstance(made, Draft) and Landing.folder_for(self.path).exists():
-            # Of a process that was killed; or another makes it right now.
-            with contextlib.suppress(DestinationError):
-                Landing(self.path, 0, "").remove()
+        if isinstance(made, Draft):
+            Landing.clear(self.path)
 
     def set_aside(self) -> None:
         """Forget what was written, but for what :meth:`resume` can use."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import sqlite3
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         DueImage,
         Settled,
     )
+    from parallelops.images.entry import StaticMetrics
     from parallelops.images.location import Location
     from parallelops.runtime import Runtime
 
@@ -165,6 +167,24 @@ class SQLiteCatalog:
                 [(image_id, url, store) for url, store in locations],
             )
             return sqlitescrub.locations(connection, image_id)
+
+    def weigh(self, location_id: int, metrics: StaticMetrics) -> None:
+        """Say how much a location is to be preferred by those who read.
+
+        Args:
+            location_id: the location.
+            metrics: they take the place of those that it has.
+
+        Raises:
+            NotInCatalog: there is no such location.
+        """
+        with self._writing() as connection:
+            found = connection.execute(
+                "UPDATE locations SET metrics = ? WHERE id = ?",
+                (json.dumps(metrics.as_dict()), location_id),
+            )
+            if not found.rowcount:
+                raise NotInCatalog(f"{self.path}: no location {location_id}")
 
     def delete_image(self, image_id: str, now: float) -> None:
         """Delete an image: all its data waits to be deleted from ``now``.

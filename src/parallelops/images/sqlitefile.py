@@ -35,12 +35,14 @@ _SCHEMA = """
         doubtful INTEGER NOT NULL DEFAULT 0,
         -- It is not due before then.
         parked_until REAL NOT NULL DEFAULT 0,
-        parkings INTEGER NOT NULL DEFAULT 0
+        parkings INTEGER NOT NULL DEFAULT 0,
+        -- What an operator says of it, in JSON, if anything.
+        metrics TEXT
     );
     CREATE INDEX locations_of_image ON locations (image_id, status);
 """
 
-# What each form lacks that the next one has. Whoever worked on an older one
+# What each form lacks that the next one has. Whoever worked on the first one
 # was no scrubber with claims, and may have begun anything.
 _MIGRATIONS = {
     1: """
@@ -52,12 +54,13 @@ _MIGRATIONS = {
         ALTER TABLE locations ADD COLUMN parkings INTEGER NOT NULL DEFAULT 0;
         UPDATE locations SET doubtful = 1 WHERE status = 'pending_delete'
     """,
+    2: "ALTER TABLE locations ADD COLUMN metrics TEXT",
 }
 
 CATALOG = Kind(
     name="catalogue",
     application_id=int.from_bytes(b"POic", "big"),
-    version=2,
+    version=3,
     schema=lambda: _SCHEMA,
     migrations=_MIGRATIONS,
     error=lambda message, code: CatalogError(message),

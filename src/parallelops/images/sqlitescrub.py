@@ -6,10 +6,12 @@ Each function works in the transaction of its caller.
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING, Any
 
-from parallelops.errors import RestoreRefused
+from parallelops.errors import CatalogError, RestoreRefused
 from parallelops.images.catalog import Backlog, Claimed, DueImage, Settled
+from parallelops.images.entry import StaticMetrics
 from parallelops.images.location import Location, LocationStatus
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ __all__ = [
 ]
 
 COLUMNS = (
-    "l.id, l.image_id, l.url, l.store, l.status, l.deleted_at, l.parkings"
+    "l.id, l.image_id, l.url, l.store, l.status, l.deleted_at, l.parkings,"
+    " l.metrics"
 )
 
 _LOCATION_IS_DUE = """
@@ -289,7 +292,7 @@ def restore(
 
 def location(row: tuple[Any, ...]) -> Location:
     """The location of a row with ``COLUMNS``."""
-    id_, image_id, url, store, status, deleted_at, parkings = row
+    id_, image_id, url, store, status, deleted_at, parkings, metrics = row
     return Location(
         id=id_,
         image_id=image_id,
@@ -298,7 +301,19 @@ def location(row: tuple[Any, ...]) -> Location:
         status=LocationStatus(status),
         deleted_at=deleted_at,
         parkings=parkings,
+        metrics=_metrics(id_, metrics),
     )
+
+
+def _metrics(id_: int, text: str | None) -> StaticMetrics:
+    if text is None:
+        return StaticMetrics()
+    try:
+        return StaticMetrics.from_dict(json.loads(text))
+    except ValueError as error:
+        raise CatalogError(
+            f"the metrics of location {id_} are damaged: {error}"
+        ) from error
 
 
 def locations(

@@ -206,6 +206,16 @@ class Landing:
             self._folder = -1
         self._place.close()
 
+    @classmethod
+    def clear(cls, path: Path) -> None:
+        """Remove what was left of a file that was to be at ``path``.
+
+        What somebody makes right now stays.
+        """
+        if cls.folder_for(path).exists():
+            with contextlib.suppress(DestinationError):
+                cls(path, 0, "").remove()
+
     @staticmethod
     def folder_for(path: Path) -> Path:
         """The private folder of a file that is to be at ``path``."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from parallelops.origin.copies import HTTPOrigin
 from parallelops.origin.ordered import read_in_order
 from parallelops.origin.ranges import end_reads, fetch_in_turn, fetch_ranges
-from parallelops.origin.request import Answer, Connections
+from parallelops.origin.request import Answer, Connections, is_http
 from parallelops.origin.source import HTTPSource, Origin, Source
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "end_reads",
     "fetch_in_turn",
     "fetch_ranges",
+    "is_http",
     "read_in_order",
 ]

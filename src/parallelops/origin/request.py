@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from parallelops.runtime import Runtime
 
-__all__ = ["Answer", "Connections", "Refusal", "check_url"]
+__all__ = ["Answer", "Connections", "Refusal", "check_url", "is_http"]
 
 _SCHEMES = ("http", "https")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -46,6 +46,11 @@ class Refusal(TransferError):
         super().__init__(redact_text(reason))
         self.kind = kind
         self.pause = pause
+
+
+def is_http(url: str) -> bool:
+    """Whether it is the URL of something that http brings."""
+    return url.partition("://")[0].lower() in _SCHEMES
 
 
 def check_url(url: str) -> SplitResult:

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 from parallelops.errors import DataMismatch
 from parallelops.images.handler import Handled, NotForMe
 from parallelops.landing import RunningDigest
-from parallelops.origin import HTTPSource, fetch_in_turn, fetch_ranges
+from parallelops.origin import (
+    HTTPSource,
+    fetch_in_turn,
+    fetch_ranges,
+    is_http,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +25,9 @@ if TYPE_CHECKING:
     from parallelops.landing import Digest
     from parallelops.origin import HTTPOrigin
 
-__all__ = ["get", "is_http", "opened", "read_all"]
+__all__ = ["get", "opened", "read_all"]
 
 _EXTENT = 16 << 20
-
-
-def is_http(url: str) -> bool:
-    """Whether it is the URL of something that http brings."""
-    return url.partition("://")[0].lower() in ("http", "https")
 
 
 def get(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from parallelops.errors import ArchiveRefused
 from parallelops.images.handler import Handled, NotForMe
 from parallelops.images.handlers.file import open_file
-from parallelops.images.handlers.http import is_http, opened, read_all
+from parallelops.images.handlers.http import opened, read_all
 from parallelops.images.manifest import ALGORITHMS, Digests, Manifest
 from parallelops.images.tarreader import TarReader
 from parallelops.images.vmdk import check_vmdk
+from parallelops.origin import is_http
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
