@@ -9,9 +9,10 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 
 import pytest
-from tests.download.conftest import SIZE, digest_of
+from tests.download.conftest import SECRET, SIZE, digest_of
 from tests.download.origin import serving
 
 POINTS = 50
@@ -42,18 +43,20 @@ def test_a_download_may_be_killed_anywhere(data, tmp_path):
         return False
 
     with (
+        tempfile.TemporaryFile("w+") as errors,
         serving(data, behave=behave) as origin,
         subprocess.Popen(
             [sys.executable, "-m", "tests.download.fetch_and_die"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=errors,
             text=True,
         ) as zygote,
     ):
 
         def run(path):
             nonlocal child
-            line = f"{origin.url} {path} {SIZE} {digest_of(data)}\n"
+            line = f"{origin.url}{SECRET} {path} {SIZE} {digest_of(data)}\n"
             zygote.stdin.write(line)
             zygote.stdin.flush()
             child = int(zygote.stdout.readline())
@@ -73,4 +76,7 @@ def test_a_download_may_be_killed_anywhere(data, tmp_path):
             # Up to a block of each read, and what is on the wire, is lost.
             assert origin.sent <= SIZE + 4 * (1 << 18) + (1 << 20)
         zygote.stdin.close()
+        zygote.wait()
+        errors.seek(0)
+        assert "hunter2" not in errors.read()
     assert len(list(tmp_path.iterdir())) == POINTS
