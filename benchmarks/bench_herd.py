@@ -6,6 +6,11 @@ that is as slow as is said, both ways. All start at the same time. Needs root,
 
     python benchmarks/bench_herd.py --agents 8 --megabytes 24 --mbit 20
 
+With ``--kill 3`` three agents are killed half way. With ``--racks 2`` the
+agents are at two switches, each with one line to the rest that is twice as
+fast as that of an agent. With ``--origin-dies`` the origin is killed once each
+piece has been handed in to the swarm.
+
 The bound is what no way to share can beat: the origin sends one copy, each
 agent receives one, and all uploads together send one for each agent.
 """
@@ -33,6 +38,7 @@ from parallelops.download import (
     Torrent,
     TorrentWriter,
 )
+from parallelops.download.member import Member
 
 TAG = f"po{os.getpid() % 10000}"
 HUB = f"{TAG}-hub"
@@ -54,41 +60,67 @@ def inside(name: str, *command: str, **options) -> subprocess.Popen:
     )
 
 
+def slow(space: str, link: str, mbit: int) -> None:
+    """Have one end of a link send no faster."""
+    # A slow link carries packets one by one. In bursts of 64 KiB some
+    # connections would starve.
+    run("ip", "-n", space, "link", "set", link, "gso_max_segs", "1")
+    run(
+        *("tc", "-n", space, "qdisc", "add", "dev", link),
+        *("root", "tbf", "rate", f"{mbit}mbit"),
+        *("burst", "64kb", "latency", "100ms"),
+    )
+
+
+def switch(name: str) -> None:
+    """A bridge in the hub."""
+    run("ip", "-n", HUB, "link", "add", name, "type", "bridge")
+    run("ip", "-n", HUB, "link", "set", name, "up")
+
+
+def plug(at: str, link: str, space: str, end: str, mbit: int) -> None:
+    """A link from a bridge to a namespace, slow both ways."""
+    run(
+        *("ip", "-n", HUB, "link", "add", link),
+        *("type", "veth", "peer", "name", end, "netns", space),
+    )
+    run("ip", "-n", HUB, "link", "set", link, "master", at)
+    for where, name in ((HUB, link), (space, end)):
+        run("ip", "-n", where, "link", "set", name, "up")
+        slow(where, name, mbit)
+
+
 @contextlib.contextmanager
-def network(nodes: int, mbit: int):
-    """A switch with so many slow links; yields names and addresses."""
+def network(nodes: int, mbit: int, racks: int):
+    """Switches with so many slow links; yields names, addresses, racks.
+
+    The first node, for the origin, is in no rack.
+    """
     names = [f"{TAG}-{number}" for number in range(nodes)]
+    placed = []
     try:
         run("ip", "netns", "add", HUB)
-        run("ip", "-n", HUB, "link", "add", "br0", "type", "bridge")
+        switch("br0")
         run("ip", "-n", HUB, "addr", "add", "10.77.0.254/24", "dev", "br0")
-        run("ip", "-n", HUB, "link", "set", "br0", "up")
         run("ip", "-n", HUB, "link", "set", "lo", "up")
-        for number, name in enumerate(names):
-            run("ip", "netns", "add", name)
+        for rack in range(1, racks + 1 if racks > 1 else 1):
+            switch(f"br{rack}")
+            plug("br0", f"up{rack}", HUB, f"down{rack}", 2 * mbit)
             run(
-                *("ip", "-n", HUB, "link", "add", f"h{number}"),
-                *("type", "veth", "peer", "name", "eth0", "netns", name),
+                *("ip", "-n", HUB, "link", "set", f"down{rack}"),
+                *("master", f"br{rack}"),
             )
-            run("ip", "-n", HUB, "link", "set", f"h{number}", "master", "br0")
-            run("ip", "-n", HUB, "link", "set", f"h{number}", "up")
-            address = f"10.77.0.{number + 1}/24"
-            run("ip", "-n", name, "addr", "add", address, "dev", "eth0")
-            run("ip", "-n", name, "link", "set", "eth0", "up")
+        for number, name in enumerate(names):
+            rack = 1 + number % racks if number and racks > 1 else 0
+            run("ip", "netns", "add", name)
+            plug(f"br{rack}", f"h{number}", name, "eth0", mbit)
+            address = f"10.77.0.{number + 1}"
+            run(
+                "ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0"
+            )
             run("ip", "-n", name, "link", "set", "lo", "up")
-            for space, link in ((name, "eth0"), (HUB, f"h{number}")):
-                # A slow link carries packets one by one. In bursts of 64 KiB
-                # some connections would starve.
-                run(
-                    *("ip", "-n", space, "link", "set", link),
-                    *("gso_max_segs", "1"),
-                )
-                run(
-                    *("tc", "-n", space, "qdisc", "add", "dev", link),
-                    *("root", "tbf", "rate", f"{mbit}mbit"),
-                    *("burst", "64kb", "latency", "100ms"),
-                )
-        yield [(n, f"10.77.0.{i + 1}") for i, n in enumerate(names)]
+            placed.append((name, address, f"rack{rack}"))
+        yield placed
     finally:
         for name in [*names, HUB]:
             subprocess.run(
@@ -98,12 +130,20 @@ def network(nodes: int, mbit: int):
             )
 
 
-def agent(folder: str, url: str, digest: str, address: str) -> None:
+def agent(folder: str, url: str, digest: str, address: str, rack: str) -> None:
     """One agent: gets ready, starts when told to, stays until told to go."""
     torrent = Torrent.load((Path(folder).parent / "torrent").read_bytes())
+    pieces = Path(folder).parent / "pieces"
+    hand_in = Member.add_piece
+
+    def add_piece(member: Member, index: int, data: bytes) -> None:
+        hand_in(member, index, data)
+        (pieces / str(index)).touch()
+
+    Member.add_piece = add_piece
     with (
         load_executor("thread", max_workers=4) as executor,
-        Swarm(f"{address}:6881") as swarm,
+        Swarm(f"{address}:6881", rack=rack) as swarm,
     ):
         print("ready", flush=True)
         sys.stdin.readline()
@@ -117,17 +157,21 @@ def agent(folder: str, url: str, digest: str, address: str) -> None:
         sys.stdin.read()
 
 
-def herd(agents: int, megabytes: int, mbit: int, kill: int) -> dict:
-    """One run; ``kill`` agents are killed half way."""
-    size = megabytes * 1_000_000
+def herd(case: argparse.Namespace) -> dict:
+    """One run."""
+    agents, mbit = case.agents, case.mbit
+    size = case.megabytes * 1_000_000
+    # In memory if that can be: a disk that all share is nobody's link.
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with (
-        tempfile.TemporaryDirectory() as name,
-        network(agents + 1, mbit) as nodes,
+        tempfile.TemporaryDirectory(dir=memory) as name,
+        network(agents + 1, mbit, case.racks) as nodes,
         contextlib.ExitStack() as stack,
     ):
         folder = Path(name)
         data = os.urandom(size)
         (folder / "image").write_bytes(data)
+        (folder / "pieces").mkdir()
         digest = "sha512:" + hashlib.sha512(data).hexdigest()
 
         def start(space: str, *arguments: str) -> subprocess.Popen:
@@ -136,7 +180,7 @@ def herd(agents: int, megabytes: int, mbit: int, kill: int) -> dict:
             stack.callback(process.kill)
             return process
 
-        host, address = nodes[0]
+        host, address, _ = nodes[0]
         origin = start(
             host,
             *("-m", "parallelops.cli.localorigin", str(folder / "image")),
@@ -152,13 +196,13 @@ def herd(agents: int, megabytes: int, mbit: int, kill: int) -> dict:
         torrent = writer.finish([tracker.stdout.readline().strip()])
         (folder / "torrent").write_bytes(torrent.dump())
         herd = []
-        for space, address in nodes[1:]:
+        for space, address, rack in nodes[1:]:
             (folder / space).mkdir()
             herd.append(
                 start(
                     space,
                     *(__file__, "--agent", str(folder / space)),
-                    *(url, digest, address),
+                    *(url, digest, address, rack),
                 )
             )
         for each in herd:
@@ -167,17 +211,28 @@ def herd(agents: int, megabytes: int, mbit: int, kill: int) -> dict:
             each.stdin.write("go\n")
             each.stdin.flush()
         bound = bound_of(agents, size, mbit)
-        if kill:
+        if case.kill:
             time.sleep(bound / 2)
-            for each in herd[:kill]:
+            for each in herd[: case.kill]:
                 each.kill()
-        results = [json.loads(each.stdout.readline()) for each in herd[kill:]]
-        origin.stdin.close()
-        sent = int(origin.stdout.readline())
+        if case.origin_dies:
+            while len([*(folder / "pieces").iterdir()]) < len(torrent):
+                time.sleep(0.05)
+            origin.kill()
+        results = [
+            json.loads(each.stdout.readline()) for each in herd[case.kill :]
+        ]
+        if case.origin_dies:
+            sent = sum(result["origin"] for result in results)
+        else:
+            origin.stdin.close()
+            sent = int(origin.stdout.readline())
     took = max(result["took"] for result in results)
     return {
         "agents": agents,
-        "killed": kill,
+        "racks": case.racks,
+        "killed": case.kill,
+        "origin dies": case.origin_dies,
         "seconds": round(took, 2),
         "time / bound": round(took / bound, 3),
         "origin / image": round(sent / size, 3),
@@ -200,21 +255,15 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=24)
     parser.add_argument("--mbit", type=int, default=20)
     parser.add_argument("--kill", type=int, default=0)
+    parser.add_argument("--racks", type=int, default=1)
+    parser.add_argument("--origin-dies", action="store_true")
     parser.add_argument("--rounds", type=int, default=1)
     arguments, _ = parser.parse_known_args()
     if os.geteuid() or not shutil.which("tc"):
         print("not run: network namespaces need root, ip and tc")
         return
     for _ in range(arguments.rounds):
-        print(
-            herd(
-                arguments.agents,
-                arguments.megabytes,
-                arguments.mbit,
-                arguments.kill,
-            ),
-            flush=True,
-        )
+        print(herd(arguments), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from parallelops.download import (
     Always,
     GateContext,
+    Grant,
     Lease,
     Lottery,
+    Nearby,
     Never,
     Outlook,
     Rendezvous,
@@ -23,7 +25,7 @@ from parallelops.download import (
 from parallelops.download.register import Announcement, Register
 from parallelops.errors import PluginError, SwarmError
 from parallelops.plugins import ORIGIN_GATES
-from parallelops.testing import FakeClock
+from parallelops.testing import FakeClock, ManualExecutor
 
 IMAGE = b"i" * 20
 
@@ -37,6 +39,7 @@ def view_of(me, others, **options):
     return View(image=IMAGE, me=me, peers=peers, **options)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 100), st.integers(1, 12))
 def test_whoever_sees_the_same_agrees(count, extents, fetchers):
     """Each extent has one owner, no more go than shall, and all of those
@@ -125,32 +128,85 @@ def register(clock):
 def test_a_lease_is_kept_and_runs_out(register, clock):
     """Two places, three who ask."""
     one, two, three = ids(3)
-    assert register.lease(IMAGE, one) == 0
-    assert register.lease(IMAGE, two) == 1
-    assert register.lease(IMAGE, three) is None
+
+    def place(peer):
+        return register.lease(IMAGE, peer).place
+
+    assert place(one) == 0
+    assert place(two) == 1
+    assert place(three) is None
+    assert register.lease(IMAGE, three).holders == (one, two)
     clock.advance(20)
-    assert register.lease(IMAGE, two) == 1
+    assert place(two) == 1
     clock.advance(20)
-    assert register.lease(IMAGE, three) == 0
-    assert register.lease(IMAGE, two) == 1
+    assert place(three) == 0
+    assert place(two) == 1
+
+
+def test_only_the_first_ones_begin_at_once(register, clock):
+    """Who comes later may find that others have it; so does who comes once
+    all have gone."""
+    one, two = ids(2)
+    assert register.lease(IMAGE, one).begins
+    register.announce(said(one))
+    clock.advance(1.5)
+    assert not register.lease(IMAGE, two).begins
+    register.announce(said(one, stopped=True))
+    clock.advance(60)
+    assert register.lease(IMAGE, two).begins
 
 
 def test_leases_share_the_extents(register, clock):
-    """Each has one owner while all places are taken."""
-
-    def ask(image, peer):
-        place = register.lease(image, peer)
-        return place, register.places, register.lease_seconds
-
-    passes = [Lease(ask).admit(view_of(me, ids(3))) for me in ids(3)]
+    """Each has one owner, and all who hold one have as much to do."""
+    everybody = ids(3)
+    for peer in everybody:
+        register.lease(IMAGE, peer)
+    view = {"others": everybody, "extents": 100}
+    passes = [
+        Lease(register.lease).admit(view_of(me, **view)) for me in everybody
+    ]
     assert [p.owns is not None for p in passes] == [True, True, False]
+    assert not passes[2].steals
     for extent in range(100):
         assert sum(bool(p.owns and p.owns(extent)) for p in passes) == 1
+    assert sum(map(passes[0].owns, range(100))) == 50
 
 
-def test_without_a_tracker_a_lottery_decides():
+def test_who_holds_a_lease_learns_of_others_soon(register, clock):
+    """The first one does not read all of it while others come."""
+    one, two = ids(2)
+    gate = Lease(register.lease)
+    assert all(map(gate.admit(view_of(one, [], extents=9)).owns, range(9)))
+    register.lease(IMAGE, two)
+    admitted = gate.admit(view_of(one, [], extents=9, now=0.2))
+    assert sum(map(admitted.owns, range(9))) <= 5
+
+
+def test_the_share_of_one_who_is_gone_is_shared(register, clock):
+    """Though the tracker knows of it only when the lease runs out."""
+    one, two = ids(2)
+    register.lease(IMAGE, two)
+    gate = Lease(register.lease)
+    for others, owned in (([], 5), ([two], 5), ([], 10)):
+        admitted = gate.admit(view_of(one, others, extents=10))
+        assert sum(map(admitted.owns, range(10))) == owned
+
+
+def test_several_images_have_leases_of_their_own(register, clock):
+    """Though it is one gate."""
+    gate = Lease(register.lease)
+    me, *others = ids(3)
+    for peer in others:
+        register.lease(IMAGE, peer)
+    assert gate.admit(view_of(me, ids(3))).owns is None
+    other = View(image=b"o" * 20, me=me, now=0.0)
+    assert gate.admit(other).owns is not None
+    assert gate.admit(view_of(me, ids(3))).owns is None
+
+
+def test_without_a_tracker_others_decide():
     """Once the lease has run out."""
-    answers = [(0, 1, 30.0)]
+    answers = [Grant(place=0, places=1, seconds=30.0, holders=(b"me",))]
 
     def ask(image, peer):
         if not answers:
@@ -158,9 +214,32 @@ def test_without_a_tracker_a_lottery_decides():
         return answers.pop()
 
     gate = Lease(ask, fallback=Never())
-    assert gate.admit(view_of(b"me", ids(3), now=0.0)).owns(1)
-    assert gate.admit(view_of(b"me", ids(3), now=15.0)).owns(1)
-    assert gate.admit(view_of(b"me", ids(3), now=40.0)).owns is None
+    assert gate.admit(view_of(b"me", ids(3), now=0.0)).owns(0)
+    assert gate.admit(view_of(b"me", ids(3), now=15.0)).owns(0)
+    passed = gate.admit(view_of(b"me", ids(3), now=40.0))
+    assert passed.owns is None
+    assert "the tracker is gone" in passed.reason
+
+
+def test_nobody_waits_for_a_tracker():
+    """It is asked by a worker; until then others go."""
+    executor = ManualExecutor()
+    grant = Grant(place=0, places=1, seconds=30.0, holders=(b"me",))
+    gate = Lease(lambda image, peer: grant, executor=executor)
+    assert gate.admit(view_of(b"me", [])).owns is None
+    executor.run_all()
+    assert gate.admit(view_of(b"me", [])).owns(0)
+
+
+def test_who_sees_few_draws_a_lot():
+    """And who sees most of them agrees with them."""
+    agents = ids(100)
+    near = [Nearby(8).admit(view_of(me, agents, members=100)) for me in agents]
+    assert sum(p.owns is not None for p in near) == 8
+    far = [
+        Nearby(8).admit(view_of(me, agents[:5], members=100)) for me in agents
+    ]
+    assert sum(p.owns is not None for p in far) <= 20
 
 
 # -- the register

@@ -255,6 +255,19 @@ def test_what_was_there_is_used_again(data, agents):
     assert origin.sent <= 0.6 * SIZE
 
 
+def test_what_is_new_is_not_looked_at(data, agents, tmp_path):
+    """A file that is still full of holes takes a second for each GiB."""
+    (agent,) = agents(1)
+    torrent = torrent_of(data)
+    (tmp_path / "data").write_bytes(data)
+    member = agent.swarm.join(torrent, tmp_path / "data", fresh=True)
+    until(lambda: not member.view().checking)
+    assert not any(member.view().have)
+    member.leave()
+    member = agent.swarm.join(torrent, tmp_path / "data")
+    until(lambda: all(member.view().have))
+
+
 def test_a_port_in_use_is_an_error(agents):
     """Trap 13: it would take the next one, without a word."""
     (agent,) = agents(1)

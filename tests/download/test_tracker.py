@@ -17,7 +17,7 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
 )
 
 from parallelops import load_executor
-from parallelops.download import Lease, Register, Tracker, lease_client
+from parallelops.download import Grant, Lease, Register, Tracker, lease_client
 from parallelops.download.bencode import decode
 
 IMAGE = bytes(range(100, 120))
@@ -90,9 +90,12 @@ def test_a_lease_is_asked_for(tracker):
     """And shown with how long it holds."""
     with load_executor("serial") as executor:
         ask_lease = lease_client(tracker.url, executor.runtime)
-        assert ask_lease(IMAGE, b"p" * 20) == (0, 8, 30.0)
-        assert ask_lease(IMAGE, b"q" * 20)[0] == 1
-        assert ask_lease(IMAGE, b"p" * 20)[0] == 0
+        p, q = b"p" * 20, b"q" * 20
+        assert ask_lease(IMAGE, p) == Grant(
+            place=0, places=8, seconds=30.0, holders=(p,), begins=True
+        )
+        assert ask_lease(IMAGE, q).place == 1
+        assert ask_lease(IMAGE, p).holders == (p, q)
 
 
 def test_agents_find_each_other_and_share_leases(data, agents, tracker):  # noqa: F811

@@ -119,9 +119,9 @@ def _add_get(actions: Any) -> None:
     )
     get.add_argument(
         "--gate",
-        default="rendezvous",
+        default="auto",
         metavar="NAME",
-        help="who goes to the origin: rendezvous (the default), lease, "
+        help="who goes to the origin: auto (the default), rendezvous, lease, "
         "lottery, always, never, or one that a plug-in adds",
     )
     get.add_argument(
@@ -231,7 +231,9 @@ def _get(
     from parallelops.download import Downloader, GateContext, load_gate
 
     trackers = image.torrent.trackers if image.torrent is not None else ()
-    context = GateContext(runtime=executor.runtime, trackers=trackers)
+    context = GateContext(
+        runtime=executor.runtime, trackers=trackers, executor=executor
+    )
     try:
         gate = load_gate(arguments.gate, context)
     except ValueError as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
 from parallelops.config.kinds import (
-    GROUP,
     Endpoint,
     Folder,
     Network,
@@ -18,16 +18,18 @@ from parallelops.config.kinds import (
     number,
     seconds,
 )
-from parallelops.errors import (
-    ConfigError,
-    MissingDependency,
-    PluginError,
-)
+from parallelops.errors import SwarmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from parallelops.download import Downloader, HTTPSource, Swarm, Torrent
+    from parallelops.download import (
+        Downloader,
+        Gate,
+        GateContext,
+        HTTPSource,
+        Swarm,
+    )
     from parallelops.executor import Executor
     from parallelops.runtime import Runtime
 
@@ -168,14 +170,17 @@ It works for torrents that are not private.
     ),
     cfg.StrOpt(
         "download_gate",
-        default="rendezvous",
+        default="auto",
         help="""
 Who of those who share an image goes to the origin.
 
 Possible values:
 
+* ``auto``: ``lease`` if there is a tracker, and else some, on whom
+  those agree who see each other.
 * ``rendezvous``: some, on whom those agree who see each other.
-* ``lease``: those to whom the tracker gives a lease.
+* ``lease``: those to whom the tracker gives a lease. Where there is
+  no tracker, nothing is shared.
 * ``lottery``: each draws a lot.
 * ``always``: all. It is for an origin that is much faster.
 * ``never``: nobody, unless nothing comes any more.
@@ -331,31 +336,25 @@ def swarm(values: Mapping[str, Any], runtime: Runtime) -> Iterator[Swarm]:
 
 
 def downloader(
-    values: Mapping[str, Any],
-    executor: Executor,
-    swarm: Swarm | None,
-    torrent: Torrent | None,
+    values: Mapping[str, Any], executor: Executor, swarm: Swarm | None
 ) -> Downloader:
     """See :func:`parallelops.config.downloader_from`."""
-    from parallelops.download import (
-        Downloader,
-        GateContext,
-        HerdOptions,
-        load_gate,
-    )
+    from parallelops.download import Downloader, HerdOptions, load_gate
 
-    trackers: Sequence[str] = values["download_trackers"]
-    if not trackers and torrent is not None:
-        trackers = torrent.trackers
-    context = GateContext(
-        fetchers=values["download_fetchers"],
-        trackers=tuple(trackers),
-        runtime=executor.runtime,
-    )
-    try:
-        gate = load_gate(values["download_gate"], context)
-    except (MissingDependency, PluginError, ValueError) as error:
-        raise ConfigError(f"[{GROUP}] download_gate", str(error)) from error
+    def gate(context: GateContext) -> Gate:
+        trackers = values["download_trackers"] or context.trackers
+        try:
+            return load_gate(
+                values["download_gate"],
+                dataclasses.replace(
+                    context,
+                    fetchers=values["download_fetchers"],
+                    trackers=tuple(trackers),
+                ),
+            )
+        except ValueError as error:
+            raise SwarmError(str(error)) from error
+
     return Downloader(
         executor,
         connections=values["download_connections"],

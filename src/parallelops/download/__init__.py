@@ -18,8 +18,8 @@ from parallelops.download.gate import (
     Always,
     Decision,
     Gate,
-    Lease,
     Lottery,
+    Nearby,
     Never,
     Outlook,
     Pass,
@@ -28,18 +28,19 @@ from parallelops.download.gate import (
     decide,
 )
 from parallelops.download.gates import GateContext, load_gate
-from parallelops.download.herd import HerdOptions
 from parallelops.download.image import DownloadResult, Image, Progress
 from parallelops.download.kernel import (
     torrent_from_instance_info,
     torrent_from_kernel,
     torrent_from_url,
 )
+from parallelops.download.lease import Grant, Lease
 from parallelops.download.lookup import (
     image_from_instance_info,
     image_from_kernel,
 )
 from parallelops.download.member import SeedLimits
+from parallelops.download.plan import HerdOptions
 from parallelops.download.register import Register
 from parallelops.download.stream import ImageStream
 from parallelops.download.swarm import Swarm
@@ -54,12 +55,14 @@ __all__ = [
     "Downloader",
     "Gate",
     "GateContext",
+    "Grant",
     "HTTPSource",
     "HerdOptions",
     "Image",
     "ImageStream",
     "Lease",
     "Lottery",
+    "Nearby",
     "Never",
     "Origin",
     "Outlook",

@@ -6,13 +6,15 @@ import collections
 import dataclasses
 import logging
 import math
+import os
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from parallelops.download.gate import Rendezvous
-from parallelops.download.herd import Herd, HerdOptions
+from parallelops.download.gates import GateContext, auto
+from parallelops.download.herd import Herd
 from parallelops.download.image import DownloadResult
+from parallelops.download.plan import HerdOptions
 from parallelops.download.sizes import ask_size
 from parallelops.download.stream import ImageStream
 from parallelops.download.transfer import Transfer
@@ -26,7 +28,6 @@ from parallelops.landing.blocks import BLOCK
 from parallelops.origin import fetch_ranges
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from parallelops.download.gate import Gate
@@ -54,7 +55,8 @@ class Downloader:
         timeout: seconds that one download may take.
         swarm: to share images with others, those that have a torrent. The
             downloader does not close it.
-        gate: who of those who share goes to the origin; by default a few
+        gate: who of those who share goes to the origin, or what makes that
+            for each image; by default a few that the first tracker names, or
             that the agents agree on.
         herd: how patient it is in a swarm.
 
@@ -70,7 +72,7 @@ class Downloader:
         extent: int = 16 << 20,
         timeout: float = 6 * 3600.0,
         swarm: Swarm | None = None,
-        gate: Gate | None = None,
+        gate: Gate | Callable[[GateContext], Gate] | None = None,
         herd: HerdOptions | None = None,
     ) -> None:
         executor.traits.check_memory(executor.name, "downloader")
@@ -91,7 +93,7 @@ class Downloader:
         self._extent = extent
         self._timeout = timeout
         self._swarm = swarm
-        self._gate = gate or Rendezvous()
+        self._gate = gate or auto
         self._herd_options = herd or HerdOptions()
 
     @property
@@ -244,13 +246,24 @@ class Downloader:
     ) -> None:
         """Take part in the swarm of the image, and stay in it."""
         assert image.torrent is not None  # noqa: S101 - for types
+        context = GateContext(
+            trackers=image.torrent.trackers,
+            runtime=self._executor.runtime,
+            executor=self._executor,
+        )
+        gate = self._gate(context) if callable(self._gate) else self._gate
         landing.forget()
-        member = swarm.join(image.torrent, landing.data, peers=image.peers)
+        member = swarm.join(
+            image.torrent,
+            landing.data,
+            peers=image.peers,
+            fresh=not os.fstat(landing.file).st_blocks,
+        )
         herd = Herd(
             self._executor,
             member,
             image.sources,
-            self._gate,
+            gate,
             transfer,
             self._herd_options,
         )
@@ -276,6 +289,10 @@ class Downloader:
             log.received["swarm"] += herd.from_swarm
             log.peers = herd.peers
             log.failures += herd.feed.failures
+            if member.bad_pieces:
+                log.failures.append(
+                    f"{member.bad_pieces} pieces from others were wrong"
+                )
             if herd.decision is not None:
                 log.decide(herd.decision.way, herd.decision.reason)
         member.seed(landing.remove)

@@ -124,12 +124,9 @@ class Feed:
         self._reads[future] = pieces
         return True
 
-    def wait(self) -> None:
-        """Until a read ends, but not for long."""
-        if self._reads:
-            self._executor.wait(self._reads, _TICK, FIRST_COMPLETED)
-        else:
-            self._runtime.sleep(_TICK)
+    def wait(self, seconds: float) -> None:
+        """Until a read ends, but no longer."""
+        self._executor.wait(self._reads, seconds, FIRST_COMPLETED)
 
     def stop(self) -> None:
         """End all reads."""

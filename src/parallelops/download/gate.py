@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
-
-from parallelops.errors import TransferError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,12 +20,13 @@ __all__ = [
     "Always",
     "Decision",
     "Gate",
-    "Lease",
     "Lottery",
+    "Nearby",
     "Never",
     "Outlook",
     "Pass",
     "Rendezvous",
+    "Shares",
     "View",
     "decide",
 ]
@@ -36,7 +34,7 @@ __all__ = [
 FETCHERS = 8
 """How many go to the origin at the same time, unless something is said."""
 
-_WHOLE = 1 << 64
+WHOLE = 1 << 64
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +68,21 @@ class Pass:
         reason: why, in words.
         steals: whether one who has nothing to do may take over what others
             have not begun.
+        at_once: there is nobody yet who could have it, so there is no need
+            to look for others first.
+        pending: what is decided is not known yet, so even the last resort
+            has to wait.
+        start: where to begin in the order that all go by, as a part of it.
+            Those who begin apart seldom meet, whatever they know of each
+            other.
     """
 
     owns: Callable[[int], bool] | None
     reason: str
     steals: bool = True
+    at_once: bool = False
+    pending: bool = False
+    start: float = 0.0
 
 
 class Gate(Protocol):
@@ -92,7 +100,7 @@ def weight(*parts: bytes) -> int:
     return int.from_bytes(made.digest(), "big")
 
 
-class _Shares:
+class Shares:
     """Which extents are whose, as long as the fetchers stay the same.
 
     Each extent goes to the fetcher with the highest number for it that has
@@ -103,18 +111,19 @@ class _Shares:
     """
 
     def __init__(self) -> None:
-        self._key: object = None
-        self._mine: frozenset[int] = frozenset()
+        self._known: dict[bytes, tuple[object, frozenset[int]]] = {}
 
     def of(
         self, view: View, fetchers: Iterable[bytes]
     ) -> Callable[[int], bool]:
         """Whether an extent is mine."""
         agents = sorted({view.me, *fetchers})
-        key = view.image, view.extents, view.me, tuple(agents)
-        if key != self._key:
-            self._key, self._mine = key, self._shared(view, agents)
-        return self._mine.__contains__
+        key = view.extents, view.me, tuple(agents)
+        known, mine = self._known.get(view.image, (None, frozenset()))
+        if key != known:
+            mine = self._shared(view, agents)
+            self._known[view.image] = key, mine
+        return mine.__contains__
 
     @staticmethod
     def _shared(view: View, agents: list[bytes]) -> frozenset[int]:
@@ -150,7 +159,7 @@ class Rendezvous:
 
     def __init__(self, fetchers: int = FETCHERS) -> None:
         self._fetchers = _count(fetchers)
-        self._shares = _Shares()
+        self._shares = Shares()
 
     def admit(self, view: View) -> Pass:
         """See :meth:`Gate.admit`."""
@@ -177,12 +186,12 @@ class Lottery:
 
     def __init__(self, fetchers: int = FETCHERS) -> None:
         self._fetchers = _count(fetchers)
-        self._shares = _Shares()
+        self._shares = Shares()
 
     def admit(self, view: View) -> Pass:
         """See :meth:`Gate.admit`."""
         members = max(view.members, len(view.peers) + 1)
-        limit = _WHOLE * self._fetchers // members
+        limit = WHOLE * self._fetchers // members
         if not self._wins(view, view.me, limit):
             return Pass(None, f"no lot, {self._fetchers} in {members} win")
         winners = [
@@ -198,59 +207,22 @@ class Lottery:
         return weight(b"lottery", view.image, peer) < limit
 
 
-class Lease:
-    """The tracker hands out places, for a time; the last resort is a lottery.
-
-    For swarms of any size. Place j of K owns the extents whose number,
-    hashed, leaves j when divided by K.
+class Nearby:
+    """A rendezvous of those who see most of the swarm; else a lottery.
 
     Args:
-        ask: asks the tracker for a place, given the image and the peer id;
-            gives the number of the place, how many there are, and for how
-            many seconds it is held; or None for the first if none is free.
-            See :func:`~parallelops.download.lease_client`.
-        fallback: who decides while the tracker can't be asked.
+        fetchers: how many may go at the same time.
     """
 
-    def __init__(
-        self,
-        ask: Callable[[bytes, bytes], tuple[int | None, int, float]],
-        fallback: Gate | None = None,
-    ) -> None:
-        self._ask = ask
-        self._fallback = fallback or Lottery()
-        self._place: tuple[int | None, int] | None = None
-        self._again = -math.inf
-        self._until = -math.inf
+    def __init__(self, fetchers: int = FETCHERS) -> None:
+        self._few = Rendezvous(fetchers)
+        self._many = Lottery(fetchers)
 
     def admit(self, view: View) -> Pass:
         """See :meth:`Gate.admit`."""
-        if view.now >= self._again:
-            self._renew(view)
-        if self._place is None:
-            return self._fallback.admit(view)
-        place, places = self._place
-        if place is None:
-            return Pass(None, f"all {places} leases are taken", steals=False)
-
-        def owns(extent: int) -> bool:
-            number = extent.to_bytes(8, "big")
-            return weight(view.image, number) % places == place
-
-        return Pass(owns, f"lease {place + 1} of {places}")
-
-    def _renew(self, view: View) -> None:
-        try:
-            place, places, seconds = self._ask(view.image, view.me)
-        except (OSError, ValueError, TransferError):
-            self._again = view.now + 5.0
-            if view.now >= self._until:
-                self._place = None
-            return
-        self._place = place, places
-        self._until = view.now + seconds
-        # In time, so that nobody gets it in between.
-        self._again = view.now + seconds / 3
+        if view.members > 2 * (len(view.peers) + 1):
+            return self._many.admit(view)
+        return self._few.admit(view)
 
 
 class Always:
@@ -260,7 +232,7 @@ class Always:
     """
 
     def __init__(self) -> None:
-        self._shares = _Shares()
+        self._shares = Shares()
 
     def admit(self, view: View) -> Pass:
         """See :meth:`Gate.admit`."""
@@ -320,13 +292,13 @@ def decide(outlook: Outlook, gate: Gate) -> Decision:
     if outlook.origin:
         closed = Pass(None, outlook.origin, steals=False)
         return Decision("swarm", f"the origin: {outlook.origin}", closed)
-    if outlook.stalled:
-        passed = Pass(lambda extent: False, "nothing came for too long")
-        return Decision("both", passed.reason, passed)
-    if not outlook.nowhere:
+    if not outlook.nowhere and not outlook.stalled:
         closed = Pass(None, "the swarm has all of it", steals=False)
         return Decision("swarm", closed.reason, closed)
     passed = gate.admit(outlook.view)
+    if outlook.stalled and not passed.pending:
+        passed = Pass(lambda extent: False, "nothing came for too long")
+        return Decision("both", passed.reason, passed)
     if passed.owns is None:
         return Decision("swarm", passed.reason, passed)
     if not outlook.view.peers and outlook.missing == outlook.nowhere:

@@ -115,6 +115,7 @@ class Member:
         peer_id: bytes,
         handle: Any,
         flushed: Event,
+        finished: Event,
         leave: Callable[[Member], None],
     ) -> None:
         self.torrent = torrent
@@ -125,6 +126,7 @@ class Member:
         self.seeding = False
         self.ended = ""
         self.flushed = flushed
+        self.finished = finished
         self._leave = leave
         self._at_end: Callable[[], object] | None = None
 
@@ -185,6 +187,11 @@ class Member:
         """Talk to somebody at an address and port."""
         with contextlib.suppress(AttributeError, RuntimeError):
             self.handle.connect_peer(address)
+
+    def wait(self, seconds: float) -> None:
+        """Until all of it is here, or something is wrong; but no longer."""
+        if self.finished.wait(seconds):
+            self.finished.clear()
 
     def flush(self, timeout: float) -> None:
         """Have everything on the file; it is said to be there before it is.

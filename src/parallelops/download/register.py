@@ -10,6 +10,7 @@ import ipaddress
 import math
 from typing import TYPE_CHECKING
 
+from parallelops.download.lease import Grant
 from parallelops.errors import SwarmError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Announcement", "Neighbours", "Register"]
 
 _MOST_NAMED = 100
+_BEGINS = 1.0  # seconds
 _TAG = slice(8, 12)
 _OURS = b"-PO"
 _NO_TAG = b"----"
@@ -73,13 +75,14 @@ class _Member:
 
 
 class _Swarm:
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, now: float) -> None:
         self.members: dict[bytes, _Member] = {}
         self.racks: dict[bytes, dict[bytes, None]] = {}
         self.complete = 0
         # Of each place: whose it is, and until when.
         self.leases: list[tuple[bytes, float]] = [(b"", -math.inf)] * places
         self.swept = -math.inf
+        self.since = now
 
 
 class Register:
@@ -156,8 +159,8 @@ class Register:
                 else tuple(self._others(swarm, said, rack, now)),
             )
 
-    def lease(self, image: bytes, peer: bytes) -> int | None:
-        """A place for ``lease_seconds``; None if all are taken.
+    def lease(self, image: bytes, peer: bytes) -> Grant:
+        """A place for ``lease_seconds``, if one is free.
 
         Who has one keeps it.
 
@@ -167,6 +170,8 @@ class Register:
         now = self._runtime.monotonic()
         with self._lock:
             swarm = self._swarm(image)
+            if not swarm.members and all(u < now for _, u in swarm.leases):
+                swarm.since = now  # those who were here are all gone
             free: int | None = None
             for place, (owner, until) in enumerate(swarm.leases):
                 if owner == peer:
@@ -177,7 +182,15 @@ class Register:
             if free is not None:
                 until = now + self.lease_seconds
                 swarm.leases[free] = peer, until
-            return free
+            return Grant(
+                place=free,
+                places=self.places,
+                seconds=self.lease_seconds,
+                holders=tuple(
+                    owner for owner, until in swarm.leases if until >= now
+                ),
+                begins=now - swarm.since < _BEGINS,
+            )
 
     def count(self, image: bytes) -> tuple[int, int]:
         """How many have all of an image, and how many have not.
@@ -201,7 +214,9 @@ class Register:
                     del self._swarms[key]
             if len(self._swarms) >= self._most:
                 raise SwarmError("the tracker is full; ask another one")
-            swarm = self._swarms[image] = _Swarm(self.places)
+            swarm = self._swarms[image] = _Swarm(
+                self.places, self._runtime.monotonic()
+            )
         return swarm
 
     def _sweep(self, swarm: _Swarm, now: float) -> None:

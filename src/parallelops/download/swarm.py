@@ -31,6 +31,7 @@ _ID = 20
 _TICK = 100  # milliseconds
 _START = 5.0  # seconds
 _STOP = 0.3
+_SEND_BUFFER = 128 << 10
 
 _SETTINGS = {
     # Agents are few hops apart and all want the same: nothing is looked for
@@ -46,7 +47,13 @@ _SETTINGS = {
     # By default what happens is seen after half a second.
     "tick_interval": _TICK,
     "request_queue_time": 1,
-    "send_redundant_have": True,
+    # Who has a piece need not know who else has: with many members half of
+    # the messages would be that.
+    "send_redundant_have": False,
+    # What waits to be sent on a slow line holds up the requests behind it.
+    "send_socket_buffer_size": _SEND_BUFFER,
+    "send_buffer_watermark": _SEND_BUFFER,
+    "send_buffer_watermark_factor": 20,
     "allow_multiple_connections_per_ip": True,
     "connection_speed": 200,
     "min_reconnect_time": 2,
@@ -59,8 +66,9 @@ _SETTINGS = {
     "peer_timeout": 30,
     "inactivity_timeout": 60,
     "stop_tracker_timeout": 1,
-    "tracker_completion_timeout": 10,
-    "tracker_receive_timeout": 5,
+    "tracker_completion_timeout": 30,
+    # A tracker that is asked by thousands at once is slow, not dead.
+    "tracker_receive_timeout": 20,
     # Else a port in use becomes the next one, without a word.
     "listen_system_port_fallback": False,
     "max_retry_port_bind": 0,
@@ -159,6 +167,7 @@ class Swarm:
         data: Path,
         *,
         peers: Iterable[tuple[str, int]] = (),
+        fresh: bool = False,
     ) -> Member:
         """Take part in the swarm of an image.
 
@@ -167,6 +176,7 @@ class Swarm:
             data: the file, in a folder of its own. What is there already is
                 checked and used.
             peers: addresses and ports of others.
+            fresh: nothing is there, whatever the file's size: do not look.
 
         Raises:
             SwarmError: this swarm is closed, or has that image already.
@@ -187,6 +197,9 @@ class Swarm:
             | flags.disable_dht
             | flags.disable_pex
         )
+        if fresh:
+            # Else it would make the digests of a file full of holes.
+            wanted.have_pieces = [False] * len(torrent)
         if self._stopping:
             raise SwarmError("the swarm is closed")
         try:
@@ -194,7 +207,12 @@ class Swarm:
         except (AttributeError, RuntimeError) as error:
             raise SwarmError(f"the image cannot be shared: {error}") from error
         member = Member(
-            torrent, self.id, handle, self._runtime.event(), self.leave
+            torrent,
+            self.id,
+            handle,
+            self._runtime.event(),
+            self._runtime.event(),
+            self.leave,
         )
         self._members[torrent.info_hash] = member
         for address in peers:
@@ -265,9 +283,12 @@ class Swarm:
             return
         if isinstance(alert, lt.cache_flushed_alert):
             member.flushed.set()
+        elif isinstance(alert, lt.torrent_finished_alert):
+            member.finished.set()
         elif isinstance(alert, (lt.file_error_alert, lt.torrent_error_alert)):
             # It would go on and wait for ever.
             member.error = redact_text(alert.message())
+            member.finished.set()
         elif isinstance(alert, lt.hash_failed_alert):
             member.bad_pieces += 1
 

@@ -7,6 +7,7 @@ It answers one request a connection: ``/announce``, ``/scrape`` and
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.server
 import ipaddress
 import json
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
 from parallelops.download.bencode import decode, encode
+from parallelops.download.lease import Grant
 from parallelops.download.register import Announcement, Register
 from parallelops.errors import (
     ExecutorSaturated,
@@ -38,7 +40,8 @@ _log = logging.getLogger(__name__)
 _TIMEOUT = 5.0
 _TICK = 0.2
 _HASH = 20
-_LARGEST_ANSWER = 4096
+_LARGEST_ANSWER = 1 << 16
+_LONGEST_LEASE = 86400.0
 
 
 class Tracker:
@@ -205,48 +208,36 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _lease(self, fields: dict[str, list[bytes]]) -> bytes:
         register = self.server.register
-        place = register.lease(
+        grant = register.lease(
             _id(fields, "info_hash"), _id(fields, "peer_id")
         )
-        return json.dumps(
-            {
-                "place": place,
-                "places": register.places,
-                "seconds": register.lease_seconds,
-            }
-        ).encode()
+        said = dataclasses.asdict(grant)
+        said["holders"] = [holder.hex() for holder in grant.holders]
+        return json.dumps(said).encode()
 
 
 def lease_client(
-    tracker: str, runtime: Runtime, *, timeout: float = 2.0
-) -> Callable[[bytes, bytes], tuple[int | None, int, float]]:
+    tracker: str, runtime: Runtime, *, timeout: float = 30.0
+) -> Callable[[bytes, bytes], Grant]:
     """What asks a tracker for a lease, for :class:`Lease`.
 
     Args:
         tracker: its URL, as torrents have it, ending in ``/announce``.
         runtime: where the clock comes from.
-        timeout: seconds to wait for an answer.
+        timeout: seconds to wait for an answer. A tracker that is asked by
+            ten thousand at once takes as long.
 
     Raises:
         ValueError: it is no such URL.
     """
     url_of = _requests_of(tracker)
 
-    def ask(image: bytes, peer: bytes) -> tuple[int | None, int, float]:
+    def ask(image: bytes, peer: bytes) -> Grant:
         url = url_of("lease", info_hash=image, peer_id=peer)
-        said = json.loads(_asked(url, runtime, timeout))
-        if not isinstance(said, dict):
-            raise TransferError("the tracker's answer is no lease")
-        place, places = said.get("place"), said.get("places")
-        seconds = said.get("seconds")
-        if (
-            not isinstance(places, int)
-            or not isinstance(seconds, (int, float))
-            or not 0 < seconds <= 86400
-            or not (place is None or 0 <= int(place) < places)
-        ):
-            raise TransferError("the tracker's answer is no lease")
-        return place, places, float(seconds)
+        try:
+            return _grant(json.loads(_asked(url, runtime, timeout)))
+        except (ValueError, TypeError, KeyError) as error:
+            raise TransferError("the tracker's answer is no lease") from error
 
     return ask
 
@@ -304,6 +295,21 @@ def _asked(url: str, runtime: Runtime, timeout: float) -> bytes:
             return b"".join(answer.pieces())
     finally:
         connections.close()
+
+
+def _grant(said: Any) -> Grant:
+    grant = Grant(
+        place=None if said["place"] is None else int(said["place"]),
+        places=int(said["places"]),
+        seconds=float(said["seconds"]),
+        holders=tuple(bytes.fromhex(text) for text in said["holders"]),
+        begins=bool(said["begins"]),
+    )
+    if not 0 < grant.seconds <= _LONGEST_LEASE or not (
+        grant.place is None or 0 <= grant.place < grant.places
+    ):
+        raise ValueError("it can't be")
+    return grant
 
 
 def _id(fields: dict[str, list[bytes]], name: str) -> bytes:

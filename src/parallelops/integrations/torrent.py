@@ -13,13 +13,13 @@ import os
 from typing import TYPE_CHECKING
 
 from parallelops.download.downloader import Downloader
-from parallelops.download.herd import HerdOptions
 from parallelops.download.image import Image
 from parallelops.download.kernel import (
     TORRENT_KEY,
     URL_KEY,
     torrent_from_instance_info,
 )
+from parallelops.download.plan import HerdOptions
 from parallelops.download.swarm import Swarm
 from parallelops.errors import FetchError
 from parallelops.images import Handled, NotForMe
