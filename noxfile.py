@@ -6,6 +6,8 @@ that the next run finds again.
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -28,8 +30,26 @@ FULL, FEW = "500", "20"
 # And how many the session explore runs in all, for hours.
 MANY = "2000000"
 
+# The programs that the session services needs, and the packages of Debian's
+# that have them.
+PROGRAMS = {
+    "memcached": "memcached",
+    "nginx": "nginx",
+    "opentracker": "opentracker",
+    "varnishd": "varnish",
+}
+
 # Not editable: what is tested is what people install.
 PACKAGE = ".[greenthread,cli,opentelemetry,prometheus]"
+
+
+# Where what is built goes.
+DIST = Path(".nox") / "dist"
+
+
+def built(pattern: str) -> list[str]:
+    """The files of that name which the session ``release`` has built."""
+    return sorted(str(path) for path in DIST.glob(pattern))
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -94,11 +114,12 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def glance(session: nox.Session) -> None:
-    """Test with a real Glance, and MariaDB if it is here.
+    """Test with a real Glance, and the database servers that are here.
 
     After ``-- bench`` it runs the benchmark against Glance's own scrubber.
     """
-    session.install(".[glance]", "pymysql", *group("test"))
+    drivers = ("pymysql", "psycopg2-binary")
+    session.install(".[glance]", *drivers, *group("test"))
     if session.posargs[:1] == ["bench"]:
         script = "benchmarks/bench_glance.py"
         session.run("python", "-W", "ignore", script, *session.posargs[1:])
@@ -111,6 +132,27 @@ def ironic(session: nox.Session) -> None:
     """Test with Ironic's agent; with a loop device too, if root."""
     session.install(".[ironic]", "oslotest", *group("test"))
     session.run("pytest", "tests/integrations/ironic", *session.posargs)
+
+
+@nox.session(default=False)
+def services(session: nox.Session) -> None:
+    """Test with real servers of others: Swift, opentracker and caches.
+
+    Packages of Debian's that are missing are installed, if root runs it;
+    otherwise what needs them is skipped. After ``-- bench`` it runs the
+    benchmark of scrubbing a Swift that has limits.
+    """
+    packages = [PROGRAMS[name] for name in PROGRAMS if not shutil.which(name)]
+    if packages and os.geteuid() == 0 and shutil.which("apt-get"):
+        apt = ("apt-get", "install", "--yes", "--no-install-recommends")
+        session.run("apt-get", "update", external=True)
+        session.run(*apt, *packages, external=True)
+    session.install(".[glance]", *group("test"), *group("services"))
+    if session.posargs[:1] == ["bench"]:
+        script = "benchmarks/bench_swift.py"
+        session.run("python", "-W", "ignore", script, *session.posargs[1:])
+        return
+    session.run("pytest", "tests/services", *session.posargs)
 
 
 @nox.session(default=False)
@@ -140,6 +182,53 @@ def sample(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def share(session: nox.Session) -> None:
+    """Write the completions of shells and the manual page anew."""
+    session.install(".", "argparse-manpage", "shtab")
+    session.run("python", "share/make.py", "share")
+
+
+@nox.session(default=False)
+def release(session: nox.Session) -> None:
+    """Build wheel and sdist, look into them, and try the wheel.
+
+    They are in ``.nox/dist`` afterwards, with a list of what the wheel
+    brings along (an SBOM of CycloneDX).
+    """
+    session.install(*group("release"))
+    shutil.rmtree(DIST, ignore_errors=True)
+    # The sdist, the wheel from that, and the wheel from here.
+    session.run("python", "-m", "build", "--outdir", str(DIST))
+    here = str(DIST / "here")
+    session.run("python", "-m", "build", "--wheel", "--outdir", here)
+    session.run("twine", "check", "--strict", *built("parallelops*"))
+    session.run(
+        *("pytest", "tests/test_release.py"),
+        env={"PARALLELOPS_DIST": str(DIST.resolve())},
+    )
+    clean = Path(session.create_tmp()) / "clean"
+    python = str(clean / "bin" / "python")
+    session.run("python", "-m", "venv", "--clear", "--without-pip", clean)
+    session.run("pip", "--python", python, "install", *built("*.whl"))
+    session.run(
+        *("cyclonedx-py", "environment", "--pyproject", "pyproject.toml"),
+        *("--mc-type", "library", "--output-reproducible"),
+        *("--output-file", str(DIST / "sbom.cdx.json"), python),
+    )
+    for version in PYTHONS:
+        session.notify(f"wheel-{version}")
+
+
+@nox.session(python=PYTHONS, default=False, reuse_venv=False)
+def wheel(session: nox.Session) -> None:
+    """Have the first minutes with the wheel that ``release`` has built."""
+    session.install(*built("*.whl"))
+    session.run("parallelops", "demo", "--images", "48")
+    session.run("parallelops", "demo", "containers")
+    session.run("parallelops", "demo", "download", "--agents", "3")
+
+
+@nox.session(default=False)
 def pictures(session: nox.Session) -> None:
     """Record what the documentation shows, and draw it anew."""
     session.install(".")
@@ -151,12 +240,28 @@ def pictures(session: nox.Session) -> None:
         *("python", str(scripts / "timeline.py")),
         *(str(trace), str(scripts / "scrub-timeline.svg")),
     )
+    session.run(
+        *("python", str(scripts / "house.py")),
+        *("src/parallelops", str(scripts / "house.svg")),
+    )
+    session.run(
+        *("python", str(scripts / "ratios.py")),
+        *(str(scripts / "ratios.jsonl"), str(scripts / "ratios.svg")),
+    )
 
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Run the benchmarks; what follows ``--`` goes to each of them."""
+    """Run the benchmarks; what follows ``--`` goes to each of them.
+
+    ``nox -s pictures`` draws the ratios that this keeps.
+    """
     session.install(PACKAGE, *group("bench"))
+    results = Path("docs/pictures/ratios.jsonl")
+    results.unlink(missing_ok=True)
     # Each in a process of its own: one of them may patch the whole process.
     for path in sorted(Path("benchmarks").glob("bench_*.py")):
-        session.run("python", str(path), *session.posargs)
+        session.run(
+            *("python", str(path), *session.posargs),
+            env={"PARALLELOPS_BENCH": str(results)},
+        )

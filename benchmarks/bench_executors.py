@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 import futurist
 import harness
+import joblib
+import more_executors
 
 import parallelops
 
@@ -36,6 +38,22 @@ def thread() -> concurrent.futures.Executor:
     return parallelops.load_executor(
         "thread", max_workers=WORKERS, max_queue=TASKS
     )
+
+
+def throttled() -> concurrent.futures.Executor:
+    """What comes nearest to a bound in more-executors: a wrapper with a
+    thread of its own, here around the standard library's pool."""
+    return more_executors.Executors.thread_pool(
+        max_workers=WORKERS
+    ).with_throttle(WORKERS)
+
+
+def by_joblib() -> float:
+    """Microseconds a call, by threads of joblib's."""
+    with joblib.parallel_config(backend="threading", n_jobs=WORKERS):
+        begin = time.perf_counter()
+        joblib.Parallel()(joblib.delayed(nothing)(n) for n in range(TASKS))
+        return (time.perf_counter() - begin) / TASKS * 1e6
 
 
 def serial() -> concurrent.futures.Executor:
@@ -204,6 +222,29 @@ COMPARISONS = [
     against_standard("map", "us", functools.partial(map_all, chunksize=1)),
     against_standard(
         "map in chunks of 100", "us", functools.partial(map_all, chunksize=100)
+    ),
+    harness.Comparison(
+        "map",
+        "us",
+        "joblib, threads",
+        by_joblib,
+        functools.partial(map_all, thread, chunksize=1),
+    ),
+    harness.Comparison(
+        "submit and result",
+        "us",
+        "futurist.ThreadPoolExecutor",
+        functools.partial(
+            submit_and_result, lambda: futurist.ThreadPoolExecutor(WORKERS)
+        ),
+        functools.partial(submit_and_result, thread),
+    ),
+    harness.Comparison(
+        "submit and result",
+        "us",
+        "more-executors, throttled",
+        functools.partial(submit_and_result, throttled),
+        functools.partial(submit_and_result, thread),
     ),
     against_standard("memory a queued task", "B", memory),
     against_standard("cancel 100,000 tasks", "ms", cancel_all),

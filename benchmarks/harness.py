@@ -2,7 +2,12 @@
 
 Both sides take part in each round, in turn the first of the two, and what
 counts is the median over the rounds: of each side, and of the ratio of the
-two. Trust the ratio; the rest depends on the machine.
+two, with the quartiles of the ratios. Trust the ratio; the rest depends on
+the machine.
+
+Where the environment variable ``PARALLELOPS_BENCH`` names a file, each
+comparison is added to it as a line of JSON, for
+``docs/pictures/ratios.py`` to draw.
 """
 
 from __future__ import annotations
@@ -10,8 +15,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gc
+import json
+import os
 import statistics
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 # One round of one side. It returns a cost: less is better.
 Round = Callable[[], float]
@@ -67,27 +75,53 @@ def rounds_wanted(description: str | None, default: int) -> int:
 def report(comparisons: Sequence[Comparison], rounds: int) -> None:
     """Run all comparisons, and print a table as it fills.
 
-    Beside the median ratio are the quartiles, if there are enough rounds.
+    Beside the median of the ratios are their quartiles.
     """
-    line = "{:<28} {:>9} {:>11} {:>9} {:>14}   {}"
+    line = "{:<36} {:>9} {:>9} {:>9} {:>15}   {}"
     print(line.format("", "theirs", "ours", "ratio", "", "theirs is"))
     for comparison in comparisons:
         pairs = interleave(comparison.theirs, comparison.ours, rounds)
         theirs = statistics.median(their for their, _ in pairs)
         ours = statistics.median(our for _, our in pairs)
         ratios = [their / our for their, our in pairs]
-        spread = ""
-        if len(ratios) > 3:
-            low, _, high = statistics.quantiles(ratios, n=4)
-            spread = f"{low:.2f} to {high:.2f}"
+        low, ratio, high = quartiles(ratios)
         print(
             line.format(
                 f"{comparison.what}, {comparison.unit}",
                 f"{theirs:,.2f}",
                 f"{ours:,.2f}",
-                f"{statistics.median(ratios):.2f} x",
-                spread,
+                f"{ratio:.2f} x",
+                f"{low:.2f} to {high:.2f}",
                 comparison.other,
             ),
             flush=True,
         )
+        keep(
+            {
+                "what": comparison.what,
+                "unit": comparison.unit,
+                "other": comparison.other,
+                "theirs": theirs,
+                "ours": ours,
+                "ratio": ratio,
+                "low": low,
+                "high": high,
+                "rounds": len(pairs),
+            }
+        )
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """The lower quartile, the median and the upper one."""
+    if len(values) < 2:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
+
+
+def keep(result: dict[str, object]) -> None:
+    """Add a result to the file that the environment names, if it does."""
+    file = os.environ.get("PARALLELOPS_BENCH")
+    if file:
+        with Path(file).open("a") as lines:
+            lines.write(json.dumps(result) + "\n")

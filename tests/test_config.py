@@ -145,6 +145,7 @@ BAD = {
     "location_stores": [],  # any name may be that of a store
     "node_name": [""],
     "location_metrics_file": [""],
+    "scrub_limits_file": [""],
     "image_handlers": ["magic"],
     "image_folders": ["images"],
     "download_in_agent": ["perhaps", ""],

@@ -7,6 +7,10 @@ command's output must be there, line by line, in that order; ``...`` stands
 for anything. The one way to leave a block out is a comment right before it::
 
     <!-- not run: it needs a registry -->
+
+A block that the reader is to save in a file is saved there, and not run::
+
+    <!-- saved as service.py -->
 """
 
 from __future__ import annotations
@@ -50,6 +54,10 @@ for page, line, kind, text in steps:
     if kind == "python":
         code = compile("\\n" * line + text, page, "exec", dont_inherit=True)
         exec(code, namespace)
+    elif kind == "file":
+        name, _, content = text.partition("\\n")
+        with open(name, "w") as file:
+            file.write(content + "\\n")
     else:
         import json, subprocess
         ran = subprocess.run(
@@ -76,6 +84,7 @@ class Block:
     line: int
     text: str
     excluded: bool
+    saved_as: str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +114,14 @@ def blocks_of(text: str) -> Iterator[Block]:
         else:
             raise BadPageError(f"{number}: the block has no end")
         excluded = re.fullmatch(r"<!-- not run: \S.* -->", before)
-        yield Block(language, number, "\n".join(body), excluded is not None)
+        saved = re.fullmatch(r"<!-- saved as ([\w.-]+) -->", before)
+        yield Block(
+            language,
+            number,
+            "\n".join(body),
+            excluded is not None,
+            saved.group(1) if saved else None,
+        )
         before = ""
 
 
@@ -131,6 +147,9 @@ def commands_of(block: Block) -> Iterator[Command]:
 def steps_of(text: str) -> Iterator[tuple[int, str, str | Command]]:
     """What to run for a page: line, kind, and what."""
     for block in blocks_of(text):
+        if block.saved_as is not None:
+            yield block.line, "file", f"{block.saved_as}\n{block.text}"
+            continue
         if block.excluded or block.language in SHOWN_ONLY:
             continue
         if block.language == "python":
@@ -249,6 +268,16 @@ Path("answer.txt").write_text(str(number * 7))
 <!-- not run: it would delete everything -->
 ```sh
 rm -rf /
+```
+
+<!-- saved as more.py -->
+```python
+print("saved")
+```
+
+```console
+$ python more.py
+saved
 ```
 
 ```ini

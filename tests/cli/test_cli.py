@@ -236,6 +236,18 @@ def test_configuration_file(images, tmp_path):
     assert images.files() == ["kept"]
 
 
+def test_limits_are_kept_in_a_file(images, tmp_path):
+    """The rates that stores turned out to take, for the next process."""
+    file = tmp_path / "limits.json"
+    kept = {"version": 1, "stores": [["files", 1000.0, True]]}
+    file.write_text(json.dumps(kept))
+    before = file.stat().st_ino
+    run = images.scrub(f"--limits-file={file}")
+    assert run.returncode == 0, run.stderr
+    assert file.stat().st_ino != before
+    assert json.loads(file.read_text())["stores"][0][0] == "files"
+
+
 def test_green_threads_by_configuration_file(images, tmp_path):
     """The executor may be chosen there too, although it comes late."""
     pytest.importorskip("eventlet", reason="the extra is missing")

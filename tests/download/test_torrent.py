@@ -16,6 +16,7 @@ from parallelops.download import (
     TorrentWriter,
     torrent_from_instance_info,
     torrent_from_kernel,
+    torrent_from_url,
 )
 from parallelops.download.bencode import decode, encode
 from parallelops.download.torrent import LARGEST_TORRENT, piece_size_for
@@ -251,3 +252,19 @@ def test_a_file_that_was_put_in_its_place_is_refused():
         line = f"image-torrent-url={origin.url} image-torrent-sha256={sha256}"
         with pytest.raises(TorrentRefused, match="another one"):
             torrent_from_kernel(line)
+
+
+def test_a_torrent_comes_from_a_url():
+    """If it is the one that was meant, and no larger than any may be."""
+    data = TORRENT.dump()
+    digest = hashlib.sha256(data).hexdigest()
+    with serving(data) as origin:
+        found = torrent_from_url(origin.url, digest)
+        assert found.info_hash == TORRENT.info_hash
+        with pytest.raises(TorrentRefused):
+            torrent_from_url(origin.url, "0" * 64)
+    with (
+        serving(bytes(LARGEST_TORRENT + 1)) as origin,
+        pytest.raises(TorrentRefused, match="length"),
+    ):
+        torrent_from_url(origin.url, digest)

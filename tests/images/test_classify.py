@@ -133,6 +133,27 @@ def test_retry_after():
     assert classify(ClientException(498)) == Verdict(Kind.BUSY)
 
 
+def failed_sign_in(status):
+    """What swiftclient makes of it if Keystone answers so."""
+    try:
+        try:
+            raise ClientException(status, {"Retry-After": "5"})
+        except ClientException as error:
+            raise ValueError("authorization failure") from error
+    except ValueError:
+        try:
+            raise RuntimeError("of swiftclient, without a status")
+        except RuntimeError as error:
+            return error
+
+
+def test_who_could_not_sign_in_is_told_when_to_ask_again():
+    """But nothing of the data: what Keystone lacks may be in the store."""
+    assert classify(failed_sign_in(503)) == Verdict(Kind.BUSY, "5")
+    for status in (401, 403, 404, 410):
+        assert classify(failed_sign_in(status)).kind == Kind.RETRY
+
+
 ANYTHING = st.one_of(
     st.none(), st.integers(), st.floats(), st.text(), st.booleans()
 )

@@ -4,6 +4,7 @@ time, so that a minute costs nothing."""
 from __future__ import annotations
 
 import pytest
+from tests.images.simulated import Bucket, Store, names, scrub
 
 from parallelops import AdaptiveLimiter, RateLimiter, load_executor
 from parallelops.errors import (
@@ -20,50 +21,10 @@ from parallelops.images import (
     StorePolicy,
     Verdict,
 )
-from parallelops.testing import MemoryCatalog, MemoryStore, explore
+from parallelops.testing import MemoryCatalog, explore
 
 # The scenarios that look for races are in tests/explored.
 simulated = explore(2)
-
-
-def names(letter, number):
-    """So many URLs, of an image each."""
-    return [f"{letter}{n:03}" for n in range(number)]
-
-
-class Store(MemoryStore):
-    """Calls back at each delete, and notes when it was."""
-
-    def __init__(self, runtime, urls=(), called=None):
-        super().__init__(runtime, urls)
-        self.runtime = runtime
-        self.called = called
-        self.times = []
-        self.now = self.most = 0
-
-    def delete(self, url):
-        self.times.append(self.runtime.monotonic())
-        self.now += 1
-        self.most = max(self.most, self.now)
-        try:
-            if self.called is not None:
-                self.called(url)
-            super().delete(url)
-        finally:
-            self.now -= 1
-
-
-def scrub(sim, store, urls, *, workers=8, **options):
-    """One run over an image for each URL."""
-    named = None
-    if isinstance(store, dict):
-        named = {url: url[0] for url in urls}
-    catalog = MemoryCatalog(
-        sim.runtime, {url: [url] for url in urls}, store=named
-    )
-    with sim.executor(workers) as executor:
-        scrubber = Scrubber(executor, catalog=catalog, store=store, **options)
-        return scrubber, scrubber.run_once()
 
 
 @simulated
@@ -113,26 +74,6 @@ def test_max_in_flight(sim):
     assert report.seconds == pytest.approx(4, abs=0.1)
 
 
-class Bucket:
-    """Lets through 20 calls a second, and 5 at once; refuses the rest."""
-
-    def __init__(self, runtime, wait):
-        self.runtime = runtime
-        self.wait = wait
-        self.tokens, self.since = 5.0, 0.0
-        self.refused = 0
-
-    def __call__(self, url):
-        now = self.runtime.monotonic()
-        self.tokens = min(self.tokens + (now - self.since) * 20, 5)
-        self.since = now
-        if self.tokens < 1:
-            self.refused += 1
-            wait = (1 - self.tokens) / 20 if self.wait else None
-            raise StoreBusy("slow down", wait)
-        self.tokens -= 1
-
-
 @pytest.mark.parametrize("wait", [True, False])
 @pytest.mark.parametrize("workers", [1, 16, 64])
 def test_a_store_that_refuses(wait, workers):
@@ -157,17 +98,6 @@ def test_a_store_that_refuses(wait, workers):
         assert limiter.stats().in_flight == 0
 
     refuses()
-
-
-@simulated
-def test_a_store_that_refuses_gets_a_limiter_by_itself(sim):
-    """All the same; it is kept for the next run, which begins with it."""
-    urls = names("a", 100)
-    bucket = Bucket(sim.runtime, None)
-    scrubber, report = scrub(sim, Store(sim.runtime, urls, bucket), urls)
-    assert report.ok
-    assert report.seconds < 10
-    assert scrubber._limiters[None].state.found
 
 
 @simulated

@@ -1,12 +1,16 @@
-"""The script that draws a trace for the documentation."""
+"""The scripts that draw the pictures of the documentation."""
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 import threading
 import xml.etree.ElementTree as ET
 from pathlib import Path
+
+from tests.test_project import FLOORS, SOURCE
 
 from parallelops import load_executor
 from parallelops.observe import ChromeTrace
@@ -98,3 +102,58 @@ def test_an_empty_trace_is_drawn(tmp_path):
     ChromeTrace(trace).close()
     run("timeline.py", trace, picture)
     assert titles(picture)[0].startswith("nothing: 0 tasks")
+
+
+def names_of_rooms(picture):
+    """What is written in its boxes."""
+    texts = [e for e in ET.parse(picture).iter() if e.tag.endswith("text")]
+    return {e.text for e in texts if e.get("class") is None}
+
+
+def test_the_house_has_each_room(tmp_path):
+    """In the picture that is kept too; the page has the floors."""
+    picture = tmp_path / "house.svg"
+    run("house.py", SOURCE / "parallelops", picture)
+    rooms = set().union(*FLOORS) - {"__main__"}
+    for file in (picture, PICTURES / "house.svg"):
+        assert names_of_rooms(file) == rooms, "run: nox -s pictures"
+    assert "cli uses config" in titles(picture)
+    assert "images uses download" not in titles(picture)
+    page = (PICTURES.parent / "explanation" / "design.md").read_text()
+    rows = re.findall(r"^\| (\d) \| (.*?);? ?[^|`]*\|$", page, re.MULTILINE)
+    told = {int(n) - 1: set(re.findall(r"`(\w+)`", text)) for n, text in rows}
+    assert told == {n: x - {"__main__"} for n, x in enumerate(FLOORS)}
+
+
+def test_rooms_that_use_each_other_are_on_one_floor(tmp_path):
+    """And an import for types only is no use of a room."""
+    for name, text in (
+        ("a", "import house.b"),
+        ("b", "from house import a, c"),
+        ("c", "if TYPE_CHECKING:\n    import house.a"),
+    ):
+        (tmp_path / "house").mkdir(exist_ok=True)
+        (tmp_path / "house" / f"{name}.py").write_text(text + "\n")
+    run("house.py", tmp_path / "house", tmp_path / "house.svg")
+    assert titles(tmp_path / "house.svg") == [
+        "3 rooms on 2 floors",
+        "a uses b",
+        "b uses a",
+        "b uses c",
+    ]
+
+
+def test_ratios_are_drawn(tmp_path):
+    """One bar for each, to the right of 1 where ours costs less."""
+    base = {"other": "<x>", "unit": "us", "theirs": 2.0, "ours": 1.0}
+    results = [
+        base | {"what": "more", "ratio": 2.0, "low": 1.5, "high": 3.0},
+        base | {"what": "less", "ratio": 0.5, "low": 0.5, "high": 0.5},
+    ]
+    lines = [json.dumps(result | {"rounds": 3}) for result in results]
+    (tmp_path / "r.jsonl").write_text("\n".join(lines))
+    run("ratios.py", tmp_path / "r.jsonl", tmp_path / "r.svg")
+    more, less = shapes(tmp_path / "r.svg")["bar"]
+    end = float(less.get("x")) + float(less.get("width"))
+    assert abs(end - float(more.get("x"))) < 0.2
+    assert "2 and 1 us, 3 rounds" in titles(tmp_path / "r.svg")

@@ -27,9 +27,11 @@ from parallelops.errors import ParallelopsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["main"]
+__all__ = ["build_parser", "main"]
 
+# As a shell has it of one that a signal ended: SIGINT, SIGPIPE.
 INTERRUPTED = 130
+UNREAD = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,11 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: those after the name of the program; None takes the
             process's own.
     """
-    parser = _parser()
-    chosen = parser.parse_args(arguments)
+    _open_streams()
+    parser = build_parser()
     try:
-        status: int = chosen.run(chosen)
-        sys.stdout.flush()
+        try:
+            chosen = parser.parse_args(arguments)
+            status: int = chosen.run(chosen)
+        finally:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -51,15 +56,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has seen enough. Python would complain
         # when it flushes what is left.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return UNREAD
     except (ParallelopsError, OSError) as error:
-        text = " ".join(str(error).split())
-        print(f"{parser.prog}: error: {text}", file=sys.stderr)
+        print(f"{parser.prog}: error: {_in_a_line(error)}", file=sys.stderr)
         return 1
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _open_streams() -> None:
+    """See that there are standard streams, if the process got none.
+
+    Else the first file that is opened would be one of them, and what is
+    printed would go there.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115,PTH123
+
+
+def _in_a_line(error: Exception) -> str:
+    text = str(error)
+    if not isinstance(error, ParallelopsError):
+        file = getattr(error, "filename", None)
+        reason = getattr(error, "strerror", None)
+        if file is not None and reason:
+            text = f"{file}: {reason}"
+    return " ".join(text.split())
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands, which completion and manual are made
+    from as well."""
     parser = argparse.ArgumentParser(
         prog="parallelops",
         description="Executors, and the jobs they drive.",

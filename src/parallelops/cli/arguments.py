@@ -8,7 +8,7 @@ import math
 
 from parallelops.landing import Digest
 
-__all__ = ["count", "digest", "endpoint", "network", "seconds"]
+__all__ = ["count", "digest", "endpoint", "listening", "network", "seconds"]
 
 
 def count(text: str) -> int:
@@ -45,16 +45,17 @@ def seconds(text: str) -> float:
     return number
 
 
-def digest(text: str) -> Digest:
+def digest(text: str) -> str:
     """A digest, such as sha512:HEX.
 
     Raises:
         ArgumentTypeError: it is none.
     """
     try:
-        return Digest.parse(text)
+        Digest.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def endpoint(text: str) -> tuple[str, int]:
@@ -67,6 +68,25 @@ def endpoint(text: str) -> tuple[str, int]:
     if not colon or not port.isascii() or not port.isdigit():
         raise argparse.ArgumentTypeError(f"{text!r} is not ADDRESS:PORT")
     return host.strip("[]"), int(port)
+
+
+def listening(text: str) -> str:
+    """Where to listen: the address of an interface, and a port.
+
+    Raises:
+        ArgumentTypeError: it is not ADDRESS:PORT.
+    """
+    address, _, port = text.rpartition(":")
+    try:
+        ipaddress.ip_address(address.strip("[]"))
+        good = port.isascii() and port.isdigit() and int(port) < 1 << 16
+    except ValueError:
+        good = False
+    if not good:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not ADDRESS:PORT, such as 0.0.0.0:6969"
+        )
+    return text
 
 
 def network(text: str) -> str:

@@ -102,22 +102,24 @@ def _life(todo: str, dots: int | None) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Ctrl-C is for this process, which ends the other.
+        process_group=0,
     ) as life:
         if life.stdin is None or life.stdout is None:
             raise ParallelopsError("the conductor has no pipes")
-        if dots is not None:
-            life.stdin.write(todo)
-            life.stdin.close()
-            life.stdout.read(dots)
-            life.kill()
-            return ""
         try:
+            if dots is not None:
+                life.stdin.write(todo)
+                life.stdin.close()
+                life.stdout.read(dots)
+                return ""
             output, errors = life.communicate(todo, _LONGEST_LIFE)
         except subprocess.TimeoutExpired:
-            life.kill()
             raise ParallelopsError(
                 f"the conductor has not ended in {_LONGEST_LIFE} s"
             ) from None
+        finally:
+            life.kill()
     if life.returncode:
         reason = (errors.strip().splitlines() or ["no output"])[-1]
         raise ParallelopsError(f"the conductor failed: {reason}")

@@ -105,6 +105,7 @@ def scrubber(
             grace=options.scrub_time,
             delete_timeout=options.scrub_delete_timeout,
             lease=options.scrub_lease,
+            limits_file=options.scrub_limits_file,
             batch_size=BATCH_SIZE,
             progress=progress,
             observers=observers,

@@ -7,11 +7,18 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from parallelops.cli.arguments import count, digest, network, seconds
+from parallelops.cli.arguments import (
+    count,
+    digest,
+    listening,
+    network,
+    seconds,
+)
 from parallelops.cli.progress import shown
 from parallelops.cli.stopping import StopSignal
 from parallelops.cli.table import print_fields
 from parallelops.errors import DataMismatch, SwarmError
+from parallelops.landing import Digest
 from parallelops.runtime import ThreadRuntime
 
 if TYPE_CHECKING:
@@ -30,6 +37,7 @@ def add_swarm_to(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say with whom an image is shared."""
     parser.add_argument(
         "--listen",
+        type=listening,
         default="0.0.0.0:6881",
         metavar="ADDRESS:PORT",
         help="for others; default: 0.0.0.0:6881",
@@ -174,7 +182,8 @@ def _check(arguments: argparse.Namespace, torrent: Torrent) -> None:
     if size != torrent.size:
         raise DataMismatch("size", str(torrent.size), str(size), str(path))
     writer = TorrentWriter(size, piece_size=torrent.piece_size)
-    made = arguments.digest and arguments.digest.new_hash()
+    wanted = arguments.digest and Digest.parse(arguments.digest)
+    made = wanted and wanted.new_hash()
     done = 0
     with path.open("rb") as file, shown("B") as progress:
         while data := file.read(_PIECE):
@@ -185,7 +194,7 @@ def _check(arguments: argparse.Namespace, torrent: Torrent) -> None:
             if progress is not None:
                 progress(Progress(done, size))
     if made:
-        arguments.digest.check(made, str(path))
+        wanted.check(made, str(path))
     pieces = writer.finish().pieces
     if pieces != torrent.pieces:
         wrong = sum(

@@ -33,6 +33,7 @@ _OPTIONS = {
     "pool_size": "scrub_pool_size",
     "scrub_time": "scrub_time",
     "delete_timeout": "scrub_delete_timeout",
+    "limits_file": "scrub_limits_file",
     "interval": "scrub_interval",
     "drain": "scrub_drain",
 }
@@ -86,6 +87,12 @@ def add_to(commands: Any) -> None:
         type=seconds,
         metavar="SECONDS",
         help="when a delete counts as hung",
+    )
+    parser.add_argument(
+        "--limits-file",
+        metavar="FILE",
+        help="keep here the rates that stores turned out to take, for the "
+        "next time",
     )
     parser.add_argument(
         "--limit", type=count, metavar="N", help="stop after so many images"
@@ -280,6 +287,7 @@ def _scrubber(
             grace=options.scrub_time,
             delete_timeout=options.scrub_delete_timeout,
             lease=options.scrub_lease,
+            limits_file=options.scrub_limits_file,
             progress=progress,
             observers=observers,
         )

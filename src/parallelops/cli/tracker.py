@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops import load_executor
-from parallelops.cli.arguments import count, seconds
+from parallelops.cli.arguments import count, listening, seconds
 from parallelops.errors import ParallelopsError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def add_to(commands: Any) -> None:
     )
     parser.add_argument(
         "--listen",
+        type=listening,
         default="0.0.0.0:6969",
         metavar="ADDRESS:PORT",
         help="default: 0.0.0.0:6969",
@@ -85,8 +86,8 @@ def _tracker(executor: Executor, register: Register, listen: str) -> Tracker:
 
     try:
         return Tracker(executor, register, listen)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except OSError as error:
         raise ParallelopsError(
-            f"cannot listen at {listen}: {reason}"
+            f"cannot listen at {listen}: {error.strerror}; choose another "
+            f"address or port with --listen"
         ) from error

@@ -158,6 +158,28 @@ Related options:
 * ``scrub_pool_size``
 """,
     ),
+    cfg.StrOpt(
+        "scrub_limits_file",
+        regex=".+",
+        sample_default="/var/lib/parallelops/limits.json",
+        help="""
+Where a scrubber keeps the rates that it found stores to take.
+
+The next process begins with them, and the stores need not refuse
+deletes to be found out anew. Without it, they are forgotten when
+the process ends. A file that is damaged is renamed, and nothing is
+lost but a few refusals.
+
+Possible values:
+
+* The path of a file, in a directory that this process may write.
+  Two processes do not share one.
+
+Related options:
+
+* ``scrub_rates``: what is set there need not be found.
+""",
+    ),
     seconds(
         "scrub_interval",
         least=1,

@@ -123,6 +123,9 @@ class Swarm:
         self.id = self._new_id(rack)
         self._limits = seed_limits or SeedLimits()
         self._members: dict[bytes, Member] = {}
+        # From when an image is added until its member is known, nobody takes
+        # alerts: one could be of it.
+        self._adding = self._runtime.lock()
         self._stopping = False
         self._listening = self._runtime.event()
         self._stopped = self._runtime.event()
@@ -202,19 +205,22 @@ class Swarm:
             wanted.have_pieces = [False] * len(torrent)
         if self._stopping:
             raise SwarmError("the swarm is closed")
-        try:
-            handle = self._session.add_torrent(wanted)
-        except (AttributeError, RuntimeError) as error:
-            raise SwarmError(f"the image cannot be shared: {error}") from error
-        member = Member(
-            torrent,
-            self.id,
-            handle,
-            self._runtime.event(),
-            self._runtime.event(),
-            self.leave,
-        )
-        self._members[torrent.info_hash] = member
+        with self._adding:
+            try:
+                handle = self._session.add_torrent(wanted)
+            except (AttributeError, RuntimeError) as error:
+                raise SwarmError(
+                    f"the image cannot be shared: {error}"
+                ) from error
+            member = Member(
+                torrent,
+                self.id,
+                handle,
+                self._runtime.event(),
+                self._runtime.event(),
+                self.leave,
+            )
+            self._members[torrent.info_hash] = member
         for address in peers:
             member.connect(address)
         return member
@@ -237,7 +243,8 @@ class Swarm:
         looked = runtime.monotonic()
         while not self._stopping:
             self._session.wait_for_alert(_TICK)
-            self._take_alerts()
+            with self._adding:
+                self._take_alerts()
             if runtime.monotonic() - looked >= 1.0:
                 looked = runtime.monotonic()
                 for member in list(self._members.values()):
@@ -340,5 +347,8 @@ def _libtorrent() -> Any:
     try:
         import libtorrent
     except ImportError as error:
-        raise MissingDependency("a swarm", "libtorrent", None) from error
+        remedy = "install it, on CPython 3.11 to 3.13: there are its wheels"
+        raise MissingDependency(
+            "a swarm", "libtorrent", None, remedy
+        ) from error
     return libtorrent

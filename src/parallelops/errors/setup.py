@@ -46,12 +46,19 @@ class MissingDependency(ParallelopsError, ImportError):
         extra: the extra of this package that installs it, if there is one.
     """
 
-    def __init__(self, what: str, module: str, extra: str | None) -> None:
-        remedy = (
-            f"pip install 'parallelops[{extra}]'"
-            if extra
-            else f"install {module}"
-        )
+    def __init__(
+        self,
+        what: str,
+        module: str,
+        extra: str | None,
+        remedy: str | None = None,
+    ) -> None:
+        if remedy is None:
+            remedy = (
+                f"pip install 'parallelops[{extra}]'"
+                if extra
+                else f"install {module}"
+            )
         super().__init__(f"{what} needs {module}: {remedy}", name=module)
         self.extra = extra
 

@@ -10,13 +10,14 @@ from parallelops.images.attempt import Attempt, explain
 from parallelops.images.classify import Kind, Verdict
 from parallelops.images.policy import DAY
 from parallelops.images.report import Outcome
-from parallelops.ratelimit import AdaptiveLimiter, RateLimiter, retry_after
+from parallelops.ratelimit import RateLimiter, retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable
 
     from parallelops.images.lane import Job, Lane
     from parallelops.images.lanes import Lanes
+    from parallelops.images.limits import Limits
     from parallelops.runtime import Runtime
 
 __all__ = ["Answers"]
@@ -38,8 +39,8 @@ class Answers:
     Args:
         lanes: the lanes.
         runtime: where clocks and chance come from.
-        limiters: where those go that are made for stores which say that
-            they are busy and have none.
+        limits: the limiters of stores which say that they are busy and
+            have none of their own.
         tell: is told events, as a kind and its fields.
     """
 
@@ -48,12 +49,12 @@ class Answers:
         lanes: Lanes,
         runtime: Runtime,
         *,
-        limiters: MutableMapping[str | None, AdaptiveLimiter],
+        limits: Limits,
         tell: Callable[..., None],
     ) -> None:
         self._lanes = lanes
         self._runtime = runtime
-        self._limiters = limiters
+        self._limits = limits
         self._tell = tell
 
     def answer(self, job: Job, attempt: Attempt) -> None:
@@ -144,9 +145,7 @@ class Answers:
         self._tell(events.StoreThrottled, store=lane.key, retry_after=wait)
         job.busy += 1
         if lane.limiter is None:
-            lane.limiter = self._limiters[lane.key] = AdaptiveLimiter(
-                runtime=self._runtime
-            )
+            lane.limiter = self._limits.make(lane.key)
         call, job.call = job.call, None
         if call is not None:
             call.throttled(wait)

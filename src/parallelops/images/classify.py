@@ -99,6 +99,8 @@ _STATUSES = {
     503: Kind.BUSY,
     504: Kind.UNKNOWN,
 }
+# How many errors are looked at that led to one.
+_DEEPEST = 5
 _STATUS_NAMES = ("http_status", "status_code", "status", "code")
 _HEADER_NAMES = ("http_response_headers", "headers")
 
@@ -124,6 +126,13 @@ def classify(error: BaseException) -> Verdict:
     for base in type(error).__mro__:
         if base.__name__ in _THEIRS:
             return Verdict(_THEIRS[base.__name__])
+    # Who could not sign in gets an error without a status, because of one
+    # that has it. It is not the store's, so it tells nothing of the data.
+    behind: BaseException | None = error
+    for _ in range(_DEEPEST):
+        behind = behind and (behind.__cause__ or behind.__context__)
+        if _STATUSES.get(_status(behind) or 0) == Kind.BUSY:
+            return Verdict(Kind.BUSY, _wait(behind))
     return Verdict(Kind.RETRY)
 
 

@@ -34,6 +34,9 @@ __all__ = ["ImageTask", "Job", "Lane"]
 # Seconds.
 _ROUNDING = 1e-6
 _SOON = 1.0
+# A scrubber claims about as many images as it deletes in this time.
+_MOMENT = 0.25
+_LARGEST = 500  # images
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -126,6 +129,9 @@ class Lane:
         self._ready: list[tuple[int, int, Job]] = []
         self._later: list[tuple[float, int, Job]] = []
         self._numbers = itertools.count()
+        # How many images were claimed at the last time, and when that was.
+        self._portion = 0
+        self._portioned = 0.0
         self._place: Reservation | Call | None = None
 
     def __len__(self) -> int:
@@ -177,6 +183,17 @@ class Lane:
         since = self.probing.since
         return since is None or now - since < _SOON
 
+    def portion(self, least: int, now: float) -> int:
+        """How many images to claim, going by how long the last ones lasted;
+        the limiter lets no more through in a second."""
+        lasted = max(now - self._portioned, _MOMENT / 2)
+        most = int(self._portion * _MOMENT / lasted)
+        self._portion = min(max(most, least), _LARGEST)
+        self._portioned = now
+        if self.limiter is None:
+            return self._portion
+        return max(min(least, int(self.limiter.stats().rate)), 1)
+
     @property
     def ready(self) -> bool:
         """Some job may begin, as far as the queue goes."""
@@ -186,6 +203,15 @@ class Lane:
     def wants(self) -> bool:
         """Some job could begin, once its image is claimed."""
         return bool(self._ready or self.unclaimed)
+
+    @property
+    def has_work(self) -> bool:
+        """Something waits or is under way, or is about to be known."""
+        return bool(
+            len(self)
+            or self.running
+            or (self.probing is not None and not self.answered)
+        )
 
     def wait(self, now: float) -> float:
         """Seconds until a job may begin, but for the limiter's."""

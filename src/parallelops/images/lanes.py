@@ -14,13 +14,13 @@ from parallelops.images.recorder import Entry
 from parallelops.images.report import LocationResult, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from parallelops.images.catalog import DueImage
+    from parallelops.images.limits import Limits
     from parallelops.images.location import Location
     from parallelops.images.recorder import Recorder
     from parallelops.images.stores import Stores
-    from parallelops.ratelimit import AdaptiveLimiter
     from parallelops.runtime import Runtime
 
 __all__ = ["Lanes"]
@@ -36,7 +36,7 @@ class Lanes:
         stores: the stores.
         recorder: takes the results.
         runtime: where clocks come from.
-        limiters: those of stores without one of their own, by store.
+        limits: the limiters of stores without one of their own.
         tell: is told events, as a kind and its fields.
 
     Attributes:
@@ -51,7 +51,7 @@ class Lanes:
         recorder: Recorder,
         runtime: Runtime,
         *,
-        limiters: Mapping[str | None, AdaptiveLimiter],
+        limits: Limits,
         tell: Callable[..., None],
     ) -> None:
         self.closed: dict[str | None, str] = {}
@@ -59,7 +59,7 @@ class Lanes:
         self._stores = stores
         self._recorder = recorder
         self._runtime = runtime
-        self._limiters = limiters
+        self._limits = limits
         self._tell = tell
         self._lanes: dict[str | None, Lane] = {}
         self._tasks: dict[str, ImageTask] = {}
@@ -68,6 +68,11 @@ class Lanes:
     def __iter__(self) -> Iterator[Lane]:
         # A copy: an image that goes on may make a new one.
         return iter(tuple(self._lanes.values()))
+
+    @property
+    def number(self) -> int:
+        """How many there are."""
+        return len(self._lanes)
 
     @property
     def waiting(self) -> int:
@@ -85,7 +90,7 @@ class Lanes:
         if lane is None:
             store = self._stores.of(location)
             policy = self._stores.policy(key)
-            limiter = policy.limiter or self._limiters.get(key)
+            limiter = policy.limiter or self._limits.get(key)
             lane = self._lanes[key] = Lane(key, store, policy, limiter)
             if len(self._stores) > 1 and lane.probe is not None:
                 # One that hangs takes one worker from the others, not all.

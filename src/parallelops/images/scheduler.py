@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelops.errors import CatalogError, ExecutorSaturated
 from parallelops.images.attempt import Attempt, explain
+from parallelops.images.shares import Shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +74,6 @@ class Scheduler:
         self._lanes = lanes
         self._answers = answers
         self._recorder = recorder
-        self._stores = stores
         self._tick = tick
         self._hung = overdue.hung
         self._overdue = overdue
@@ -81,7 +81,14 @@ class Scheduler:
         self._drain = drain
         self._probes: dict[Future[Any], tuple[Lane, Attempt]] = {}
         self._starving = False  # a job could begin, but for a worker
-        self._workers = executor.stats().max_workers
+        self._shares = Shares(
+            executor,
+            lanes,
+            self._probes,
+            self._hung,
+            stores=stores,
+            reads_ahead=self._reads_ahead,
+        )
         self.was_stopped = False
 
     def run(self) -> None:
@@ -105,7 +112,7 @@ class Scheduler:
                     self._answers.resolve_held()
                     if not self._lanes.waiting and not self._probe_waits:
                         break
-                self._wait(wait)
+                self._wait(0.0 if self._reads_ahead() else wait)
             else:
                 self._stop()
             self._answers.resolve_held()
@@ -123,28 +130,32 @@ class Scheduler:
 
     # -- what comes in
 
+    def _reads_ahead(self) -> bool:
+        """There is more to list, and room for it."""
+        return not self._intake.over and self._lanes.waiting < _AHEAD
+
     def _read_ahead(self) -> None:
-        while not self._intake.over and self._lanes.waiting < _AHEAD:
-            for image in self._intake.page():
-                self._overdue.forget_ended()
-                why = self._overdue.starved
-                if image.id in self._hung:
-                    why = "a delete of an earlier run has still not ended"
-                self._lanes.add(image, why)
-            leftovers = self._lanes.leftovers
-            if leftovers:
-                claimed = self._intake.claim(leftovers, len(leftovers))
-                leftovers.clear()
-                for image in claimed.images:
-                    self._lanes.claimed(image)
-            self._recorder.step()
+        """Read one page, so that its images begin while the next is read."""
+        if not self._reads_ahead():
+            return
+        for image in self._intake.page():
+            self._overdue.forget_ended()
+            why = self._overdue.starved
+            if image.id in self._hung:
+                why = "a delete of an earlier run has still not ended"
+            self._lanes.add(image, why)
+        leftovers = self._lanes.leftovers
+        if leftovers:
+            claimed = self._intake.claim(leftovers, len(leftovers))
+            leftovers.clear()
+            for image in claimed.images:
+                self._lanes.claimed(image)
 
     def _claim(self, lane: Lane) -> None:
-        """Claim the next images of a lane: enough for a while, and no more
+        """Claim the next images of a lane: enough for a moment, and no more
         than that, since others may have nothing to do."""
-        limit = 2 * self._workers
-        if lane.limiter is not None:
-            limit = max(min(limit, int(lane.limiter.stats().rate)), 1)
+        now = self._runtime.monotonic()
+        limit = lane.portion(2 * self._shares.workers, now)
         wanted = [job.task.image for job in lane.unclaimed.values()]
         claimed = self._intake.claim(wanted, limit)
         for image_id in claimed.refused:
@@ -172,7 +183,7 @@ class Scheduler:
         soonest = math.inf
         waiting = set[str | None]()
         self._starving = False
-        room = self._room()
+        room = self._shares.room()
         while True:
             now = self._runtime.monotonic()
             # The one with the fewest under way goes first.
@@ -215,12 +226,7 @@ class Scheduler:
             under_way = any(one is lane for one, _ in self._probes.values())
             return math.inf if under_way else None
         lane.wake(now)
-        workers = self._workers
-        if any(other.is_about_to_begin(now) for other in self._lanes):
-            # What it will want is not to be taken by those before it.
-            workers = max(workers // len(list(self._lanes)), 1)
-        ahead = self._ahead() if self._is_alone(lane) else 0
-        if lane.room(workers, self._stores, ahead) <= 0:
+        if self._shares.of(lane, now) <= 0:
             return math.inf
         while not lane.ready and lane.unclaimed:
             self._claim(lane)
@@ -228,34 +234,6 @@ class Scheduler:
             lane.give_back()
             return lane.wait(now)
         return None
-
-    def _is_alone(self, lane: Lane) -> bool:
-        """No other store has work."""
-        return not any(
-            other.wants or (other.probing is not None and not other.answered)
-            for other in self._lanes
-            if other is not lane
-        )
-
-    def _ahead(self) -> int:
-        """How many tasks may wait in front of the workers, so that none has
-        nothing to do while this thread records or claims."""
-        return 0 if self._hung else self._workers // 2
-
-    def _room(self) -> int:
-        """How many more tasks there may be: some more than there are
-        workers, but no more than there is room for beside those of others.
-        """
-        stats = self._executor.stats()
-        self._workers = stats.max_workers
-        ours = len(self._probes) + len(self._hung)
-        ours += sum(len(lane.running) for lane in self._lanes)
-        room = stats.max_workers + self._ahead() - ours
-        if stats.max_queue is not None:
-            taken = stats.running + stats.queued
-            most = stats.max_workers + stats.max_queue
-            room = min(room, most - taken)
-        return room
 
     def _attempt(self, job: Job) -> Attempt:
         delete = functools.partial(job.lane.store.delete, job.location.url)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -10,9 +9,11 @@ from parallelops import events
 from parallelops.errors import StoreError
 from parallelops.images.answers import Answers
 from parallelops.images.attempt import explain
+from parallelops.images.audience import Audience
 from parallelops.images.daemon import run_forever
 from parallelops.images.intake import Intake
 from parallelops.images.lanes import Lanes
+from parallelops.images.limits import Limits
 from parallelops.images.overdue import Overdue
 from parallelops.images.policy import StorePolicy
 from parallelops.images.recorder import Recorder
@@ -24,9 +25,9 @@ from parallelops.images.report import (
 )
 from parallelops.images.scheduler import Scheduler
 from parallelops.images.stores import Stores
-from parallelops.redact import redact_url
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Future
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from parallelops.ratelimit import AdaptiveLimiter, RateLimiter
 
 __all__ = ["Scrubber", "Stop"]
-
-_log = logging.getLogger(__name__)
 
 
 class Stop(Protocol):
@@ -90,6 +89,9 @@ class Scrubber:
         observers: told events, in the calling thread; see
             :class:`~parallelops.events.ScrubEvent`. What they raise is
             logged.
+        limits_file: keeps, from run to run, the rates that were found for
+            stores which said that they are busy, and have no limiter. Losing
+            it costs a few refusals. None keeps them as long as this object.
 
     Raises:
         ValueError: an option can't be what it is.
@@ -110,6 +112,7 @@ class Scrubber:
         batch_seconds: float = 0.5,
         progress: Callable[[Progress], object] | None = None,
         observers: Iterable[Observer] = (),
+        limits_file: str | os.PathLike[str] | None = None,
     ) -> None:
         executor.traits.check_memory(executor.name, "scrubber")
         if not 0 <= grace < math.inf:
@@ -138,12 +141,11 @@ class Scrubber:
         self._lease = lease
         self._batch_size = batch_size
         self._batch_seconds = batch_seconds
-        self._progress = progress
-        self._observers = tuple(observers)
+        self._audience = Audience(executor, observers, progress)
         # What outlives a run: deletes that have not ended, and what was
         # learned of stores which said that they are busy.
         self._hung: dict[str, tuple[Future[Any], str | None]] = {}
-        self._limiters: dict[str | None, AdaptiveLimiter] = {}
+        self._limits = Limits(self._runtime, limits_file)
 
     def run_once(
         self,
@@ -194,10 +196,11 @@ class Scrubber:
                 results, (), self._runtime.monotonic() - began, dry_run=True
             )
         total = 0
-        if self._progress is not None or self._observers:
+        audience = self._audience
+        if audience:
             backlog = self._catalog.backlog(now - self._grace, now=now)
             total = min(backlog.images, limit or backlog.images)
-            self._tell(
+            audience.tell(
                 events.ScrubStarted,
                 images=backlog.images,
                 oldest_age=None
@@ -207,11 +210,15 @@ class Scrubber:
             )
 
         def recorded(results: list[LocationResult]) -> None:
-            self._tell_recorded(results)
-            if self._progress is not None:
-                counts = {o: recorder.counts[o] for o in Outcome}
-                seconds = self._runtime.monotonic() - began
-                self._show(Progress(recorder.done, total, counts, seconds))
+            audience.tell_recorded(results)
+            audience.show(
+                lambda: Progress(
+                    recorder.done,
+                    total,
+                    {o: recorder.counts[o] for o in Outcome},
+                    self._runtime.monotonic() - began,
+                )
+            )
 
         recorder = Recorder(
             self._catalog,
@@ -227,12 +234,12 @@ class Scrubber:
             self._stores,
             recorder,
             self._runtime,
-            limiters=self._limiters,
-            tell=self._tell,
+            limits=self._limits,
+            tell=audience.tell,
         )
         tick = min(self._batch_seconds, self._delete_timeout)
         answers = Answers(
-            lanes, self._runtime, limiters=self._limiters, tell=self._tell
+            lanes, self._runtime, limits=self._limits, tell=audience.tell
         )
         scheduler = Scheduler(
             self._executor,
@@ -267,7 +274,8 @@ class Scrubber:
                 stopped=scheduler.was_stopped,
                 closed=lanes.closed,
             )
-            self._tell(
+            self._limits.keep()
+            audience.tell(
                 events.ScrubEnded,
                 locations=len(report.results),
                 failures=len(report.failures),
@@ -323,45 +331,6 @@ class Scrubber:
                         )
                     else:
                         yield LocationResult(location, Outcome.WOULD_DELETE)
-
-    def _tell_recorded(self, results: list[LocationResult]) -> None:
-        for result in results if self._observers else ():
-            location = result.location
-            self._tell(
-                events.LocationRecorded,
-                image=location.image_id,
-                location=location.id,
-                url=redact_url(location.url),
-                store=location.store,
-                outcome=result.outcome.value,
-                reason=result.reason,
-                seconds=result.seconds,
-            )
-
-    def _tell(
-        self, kind: Callable[..., events.Event], /, **fields: Any
-    ) -> None:
-        if not self._observers:
-            return
-        event = kind(
-            time=self._runtime.monotonic(),
-            wall=self._runtime.time(),
-            executor=self._executor.name,
-            **fields,
-        )
-        for observer in self._observers:
-            try:
-                observer(event)
-            except Exception:  # noqa: BLE001 - it only looks on
-                _log.exception("an observer failed")
-
-    def _show(self, progress: Progress) -> None:
-        if self._progress is None:
-            return
-        try:
-            self._progress(progress)
-        except Exception:  # noqa: BLE001 - it only looks on
-            _log.exception("the progress callable failed")
 
 
 def _never() -> bool:

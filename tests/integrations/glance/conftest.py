@@ -1,14 +1,16 @@
-"""Real Glances, with SQLite and with MariaDB."""
+"""Real Glances, with SQLite, with MariaDB and with PostgreSQL."""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
+import tempfile
 import warnings
+from pathlib import Path
 
 import pytest
 
-needed = ("glance", "glance_store", "pymysql")
+needed = ("glance", "glance_store", "pymysql", "psycopg2")
 missing = [name for name in needed if importlib.util.find_spec(name) is None]
 
 # Without Glance there is nothing to collect: the session "glance" has it.
@@ -16,7 +18,7 @@ collect_ignore_glob = ["test_*.py"] if missing else []
 if not missing:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from tests.integrations.glance import world
+        from tests.integrations.glance import servers, world
 
 
 def pytest_collection_modifyitems(items):
@@ -34,28 +36,51 @@ def migrated(tmp_path_factory):
     return path / "glance.sqlite"
 
 
+def _serve(kind):
+    """A database with Glance's tables, of a real server; its URL."""
+    if missing := kind.missing():
+        pytest.skip(f"{kind.__name__} is not here: {missing}")
+    # Short, for the sake of sockets, and open to another user.
+    with tempfile.TemporaryDirectory() as name:
+        server = kind(Path(name))
+        try:
+            with tempfile.TemporaryDirectory() as config:
+                world.migrate(server.url, Path(config))
+            yield server.url
+        finally:
+            server.stop()
+
+
 @pytest.fixture(scope="session")
-def mariadb(tmp_path_factory):
-    """The URL of a database with Glance's tables, of a real server."""
-    if not world.has_mariadb():
-        pytest.skip("MariaDB is not installed: apt install mariadb-server")
-    path = tmp_path_factory.mktemp("m")  # a socket's path has to be short
-    server = world.MariaDB(path)
-    try:
-        world.migrate(server.url, path)
-        yield server.url
-    finally:
-        server.stop()
+def mariadb():
+    """The URL of a database in MariaDB."""
+    yield from _serve(servers.MariaDB)
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
-def url(request, tmp_path):
+@pytest.fixture(scope="session")
+def postgresql():
+    """The URL of a database in PostgreSQL."""
+    yield from _serve(servers.PostgreSQL)
+
+
+@pytest.fixture
+def make_url(request, tmp_path):
+    """Makes the URL of an empty database of a kind."""
+
+    def make_url(kind):
+        if kind != "sqlite":
+            return request.getfixturevalue(kind)
+        path = tmp_path / "glance.sqlite"
+        shutil.copy(request.getfixturevalue("migrated"), path)
+        return f"sqlite:///{path}"
+
+    return make_url
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "postgresql"])
+def url(request, make_url):
     """An empty database of each kind."""
-    if request.param == "mariadb":
-        return request.getfixturevalue("mariadb")
-    path = tmp_path / "glance.sqlite"
-    shutil.copy(request.getfixturevalue("migrated"), path)
-    return f"sqlite:///{path}"
+    return make_url(request.param)
 
 
 @pytest.fixture

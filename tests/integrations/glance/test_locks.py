@@ -34,12 +34,18 @@ def locks_at(place):
     return ServerLocks(Database(place, lock_timeout=1, runtime=runtime))
 
 
-@pytest.fixture(params=["file", "server"])
+@pytest.fixture(params=["mariadb", "postgresql"])
+def server(request):
+    """The URL of a database that has locks."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["file", "mariadb", "postgresql"])
 def place(request, tmp_path):
     """Where locks are."""
     if request.param == "file":
         return str(tmp_path / "locks")
-    return request.getfixturevalue("mariadb")
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture
@@ -91,16 +97,19 @@ def test_the_dead_let_go(make, place):
         taken = ours.take(["a"], LEASE)
 
 
-def test_who_lost_them_is_told(mariadb):
+def test_who_lost_them_is_told(server):
     """The server ends a connection; what it held is anybody's."""
-    ours, theirs = locks_at(mariadb), locks_at(mariadb)
+    ours, theirs = locks_at(server), locks_at(server)
     try:
         ours.take(["a"], LEASE)
-        number = ours._database.ask(
-            ours._connection, "SELECT CONNECTION_ID()", {}
+        number, end = (
+            ("pg_backend_pid()", "SELECT pg_terminate_backend({})")
+            if "postgresql" in server
+            else ("CONNECTION_ID()", "KILL {}")
         )
+        (one,) = ours._database.ask(ours._connection, f"SELECT {number}", {})
         with theirs._database.engine.connect() as connection:
-            connection.execute(sqlalchemy.text(f"KILL {number[0]}"))
+            connection.execute(sqlalchemy.text(end.format(one)))
         ours.keep(LEASE)
         assert ours.generation == 2
         taken = set()
@@ -114,9 +123,9 @@ def test_who_lost_them_is_told(mariadb):
             each._database.close()
 
 
-def test_silence_ends_a_lease(mariadb):
+def test_silence_ends_a_lease(server):
     """Somebody who was stopped does not keep others from their work."""
-    ours, theirs = locks_at(mariadb), locks_at(mariadb)
+    ours, theirs = locks_at(server), locks_at(server)
     try:
         assert ours.take(["a"], 1.0)
         taken = set()

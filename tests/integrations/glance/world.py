@@ -6,8 +6,6 @@ order in which its service does it.
 
 from __future__ import annotations
 
-import shutil
-import signal
 import subprocess
 import sys
 import uuid
@@ -56,9 +54,10 @@ class World:
     """A Glance whose images can be made, deleted and scrubbed.
 
     The database at ``url`` is emptied; the files are in ``path``.
+    ``stores`` configures other stores than those of files.
     """
 
-    def __init__(self, url, path, *, several=False, **extra):
+    def __init__(self, url, path, *, several=False, stores=None, **extra):
         self.url = url
         self.root = path / "images"
         self.slow = path / "images-slow"
@@ -67,6 +66,7 @@ class World:
             root.mkdir()
             (root / "bystander").write_text("not yours")
         self.several = several
+        self.stores = stores or (TWO_STORES if several else ONE_STORE)
         if several:
             extra["enabled_backends"] = "fast:file,slow:file,web:http"
         self.extra = extra
@@ -80,11 +80,10 @@ class World:
         lines = "\n".join(
             f"{name} = {value}" for name, value in (self.extra | extra).items()
         )
-        stores = TWO_STORES if self.several else ONE_STORE
         self.config.write_text(
             f"[DEFAULT]\ndelayed_delete = True\n{lines}\n"
             f"[database]\nconnection = {self.url}\n"
-            f"{stores.format(root=self.root)}\n{scrubbing}"
+            f"{self.stores.format(root=self.root)}\n{scrubbing}"
         )
 
     def use(self):
@@ -311,65 +310,4 @@ def migrate(url, path):
         check=True,
         capture_output=True,
         timeout=120,
-    )
-
-
-class MariaDB:
-    """A server of one's own, on a socket that nobody else finds."""
-
-    def __init__(self, path):
-        self.path = path
-        self.socket = path / "s.sock"
-        subprocess.run(
-            [
-                *("mariadb-install-db", "--no-defaults", "--user=root"),
-                *(f"--datadir={path}/data", "--skip-test-db"),
-                "--auth-root-authentication-method=normal",
-            ],
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-        self.server = subprocess.Popen(
-            [
-                *("mariadbd", "--no-defaults", "--user=root"),
-                *(f"--datadir={path}/data", f"--socket={self.socket}"),
-                *("--skip-networking", f"--pid-file={path}/pid"),
-                *("--innodb-buffer-pool-size=64M", "--log-warnings=1"),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._client("mariadb-admin", "--wait=30", "ping")
-        self._client("mariadb", "-e", "CREATE DATABASE glance")
-        self.url = (
-            f"mysql+pymysql://root@localhost/glance?unix_socket={self.socket}"
-        )
-
-    def _client(self, program, *arguments):
-        subprocess.run(
-            [
-                *(program, "--no-defaults", "-uroot", f"-S{self.socket}"),
-                *arguments,
-            ],
-            check=True,
-            capture_output=True,
-            timeout=60,
-        )
-
-    def stop(self):
-        """End it."""
-        self.server.send_signal(signal.SIGTERM)
-        try:
-            self.server.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self.server.kill()
-            self.server.wait()
-
-
-def has_mariadb():
-    """Are its programs here?"""
-    return all(
-        shutil.which(name)
-        for name in ("mariadbd", "mariadb-install-db", "mariadb-admin")
     )

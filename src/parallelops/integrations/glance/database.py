@@ -9,7 +9,11 @@ import sqlalchemy
 from sqlalchemy import event, exc
 
 from parallelops.errors import CatalogError
-from parallelops.integrations.glance.locks import FileLocks, ServerLocks
+from parallelops.integrations.glance.locks import (
+    SERVERS,
+    FileLocks,
+    ServerLocks,
+)
 from parallelops.redact import redact_text
 
 if TYPE_CHECKING:
@@ -21,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Database"]
 
 # MySQL and MariaDB: lock wait timeout, deadlock, and what Galera refuses.
-_AGAIN = frozenset({1205, 1213, 1047})
+# PostgreSQL: serialization failure, deadlock, lock not available.
+_AGAIN = frozenset({1205, 1213, 1047, "40001", "40P01", "55P03"})
 _TRIES = 6
 _BACKOFF = 0.1  # seconds
 
@@ -68,7 +73,7 @@ class Database:
             CatalogError: there is no way known for such a database.
         """
         url = self.engine.url
-        if path is None and url.get_backend_name() in ("mysql", "mariadb"):
+        if path is None and url.get_backend_name() in SERVERS:
             return ServerLocks(self)
         if path is None and url.get_backend_name() == "sqlite":
             path = f"{url.database}.scrub-locks"
@@ -186,4 +191,5 @@ def _is_worth_another(error: Any) -> bool:
     if error.connection_invalidated:
         return True  # The server was restarted; a new connection may work.
     arguments = getattr(error.orig, "args", ()) or (None,)
-    return arguments[0] in _AGAIN or "database is locked" in str(error.orig)
+    codes = {arguments[0], getattr(error.orig, "pgcode", None)}
+    return bool(codes & _AGAIN) or "database is locked" in str(error.orig)

@@ -8,11 +8,13 @@ of the database server.
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import hashlib
 import logging
 import os
 import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from parallelops.errors import CatalogError
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from parallelops.integrations.glance.database import Database
 
-__all__ = ["FileLocks", "Locks", "ServerLocks"]
+__all__ = ["SERVERS", "FileLocks", "Locks", "Server", "ServerLocks"]
 
 _log = logging.getLogger(__name__)
 
@@ -139,20 +141,56 @@ class FileLocks:
         return True
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Server:
+    """How locks are asked for, in the words of a kind of server.
+
+    Attributes:
+        take: takes the lock of a name, if nobody has it.
+        release: lets go of it.
+        lease: ends a connection that says nothing for so many seconds.
+        name: makes the name of a lock out of a text.
+    """
+
+    take: str
+    release: str
+    lease: str
+    name: Callable[[str], str | int]
+
+
+SERVERS = {
+    "mysql": Server(
+        take="GET_LOCK(:{}, 0)",
+        release="RELEASE_LOCK(:{})",
+        lease="SET SESSION wait_timeout = :seconds",
+        name=str,
+    ),
+    "postgresql": Server(
+        take="pg_try_advisory_lock(:{})",
+        release="pg_advisory_unlock(:{})",
+        lease="SELECT set_config("
+        "'idle_session_timeout', CONCAT(:seconds, 's'), false)",
+        name=lambda text: _number(text) - 2**63,
+    ),
+}
+SERVERS["mariadb"] = SERVERS["mysql"]
+
+
 class ServerLocks:
-    """Locks of a MariaDB or MySQL server, on a connection of their own.
+    """Locks of a database server, on a connection of their own.
 
     The server lets go of them when the connection ends, or says nothing for
     as long as the lease is. They are the server's: scrubbers that reach
     several servers of one cluster do not see each other's.
 
     Args:
-        database: where.
+        database: where; its server is one of ``SERVERS``.
     """
 
     def __init__(self, database: Database) -> None:
         self.generation = 1
         self._database = database
+        self._server = SERVERS[database.engine.url.get_backend_name()]
         self._connection: Any = None
         self._seconds: int | None = None
         self.held: set[str] = set()
@@ -160,31 +198,38 @@ class ServerLocks:
         self._prefix = f"parallelops:{_number(name) >> 32:08x}:"
 
     def take(self, ids: Iterable[str], lease: float) -> frozenset[str]:
-        """See :meth:`Locks.take`."""
+        """See :meth:`Locks.take`.
+
+        Raises:
+            CatalogError: there is no connection to be had.
+        """
         wanted = [id_ for id_ in ids if id_ not in self.held]
         if not wanted:
             return frozenset()
         if self._connection is None:
             self._connection = self._database.connect_apart()
-        answers = self._ask("GET_LOCK", ", 0", wanted, lease)
+            try:
+                self._set_lease(lease)
+            except CatalogError:
+                self.close()
+                raise
+        answers = self._ask(self._server.take, wanted, lease)
         if not answers:
             return frozenset()  # It was lost; the next time is on a new one.
-        taken = {
-            id_ for id_, got in zip(wanted, answers, strict=True) if got == 1
-        }
+        taken = {id_ for id_, got in zip(wanted, answers, strict=True) if got}
         self.held |= taken
         return frozenset(taken)
 
     def keep(self, lease: float) -> None:
         """See :meth:`Locks.keep`."""
         if self._connection is not None:
-            self._ask("IS_FREE_LOCK", "", ["none"], lease)
+            self._ask("1", ["any"], lease)
 
     def release(self, ids: Collection[str]) -> None:
         """See :meth:`Locks.release`."""
         letting_go = sorted(self.held.intersection(ids))
         if letting_go:
-            self._ask("RELEASE_LOCK", "", letting_go, None)
+            self._ask(self._server.release, letting_go, None)
         self.held.difference_update(ids)
 
     def close(self) -> None:
@@ -199,23 +244,20 @@ class ServerLocks:
             connection.close()
 
     def _ask(
-        self, function: str, rest: str, ids: list[str], lease: float | None
+        self, call: str, ids: list[str], lease: float | None
     ) -> list[Any]:
-        """Call a function of the server for each; nothing comes back if the
-        connection was lost, and all locks with it."""
+        """Make a call for each; nothing comes back if the connection was
+        lost, and all locks with it."""
         if self._connection is None:
             return []
-        names = {f"n{n}": self._prefix + id_ for n, id_ in enumerate(ids)}
-        calls = ", ".join(f"{function}(:{name}{rest})" for name in names)
+        names = {
+            f"n{n}": self._server.name(self._prefix + id_)
+            for n, id_ in enumerate(ids)
+        }
+        calls = ", ".join(map(call.format, names))
         try:
-            seconds = None if lease is None else max(round(lease), 1)
-            if seconds is not None and seconds != self._seconds:
-                self._seconds = seconds
-                self._database.ask(
-                    self._connection,
-                    "SET SESSION wait_timeout = :seconds",
-                    {"seconds": seconds},
-                )
+            if lease is not None:
+                self._set_lease(lease)
             return self._database.ask(
                 self._connection, f"SELECT {calls}", names
             )
@@ -223,6 +265,14 @@ class ServerLocks:
             _log.warning("the locks on images are lost: %s", error)
             self.close()
             return []
+
+    def _set_lease(self, lease: float) -> None:
+        seconds = max(round(lease), 1)
+        if seconds != self._seconds:
+            self._database.ask(
+                self._connection, self._server.lease, {"seconds": seconds}
+            )
+            self._seconds = seconds
 
 
 def _number(text: str) -> int:

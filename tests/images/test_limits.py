@@ -1,0 +1,134 @@
+"""The rate of a store that nobody set is found, and remembered."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.images.simulated import Bucket, Store, names, scrub
+
+from parallelops import load_executor
+from parallelops.errors import CatalogError
+from parallelops.images import Scrubber
+from parallelops.testing import FakeClock, MemoryCatalog, explore
+
+simulated = explore(2)
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Where limits are kept."""
+    return tmp_path / "limits.json"
+
+
+def test_a_store_that_refuses_is_remembered(file):
+    """It gets a limiter by itself. The next process begins at the rate that
+    was found: the store refuses next to nothing."""
+
+    @simulated
+    def remembers(sim):
+        file.unlink(missing_ok=True)
+        refused = []
+        for letter in "ab":
+            urls = names(letter, 100)
+            bucket = Bucket(sim.runtime, None)
+            store = Store(sim.runtime, urls, bucket)
+            _, report = scrub(sim, store, urls, limits_file=file)
+            assert report.ok
+            assert report.seconds < 10
+            refused.append(bucket.refused)
+        assert refused[0] >= 3
+        assert refused[1] <= refused[0] / 2
+        ((store, rate, found),) = json.loads(file.read_text())["stores"]
+        assert (store, found) == (None, True)
+        assert 10 < rate < 40
+
+    remembers()
+
+
+def test_each_store_has_its_own(file):
+    """And those that this run had nothing of keep theirs."""
+    kept = [["a", 3.0, True], ["c", 7.0, False]]
+    file.write_text(json.dumps({"version": 1, "stores": kept}))
+
+    @explore(1)
+    def limited(sim):
+        urls = names("a", 7) + names("b", 7)
+        stores = {name: Store(sim.runtime, urls) for name in "abc"}
+        _, report = scrub(sim, stores, urls, limits_file=file)
+        assert report.ok
+        assert stores["a"].times[-1] > 1.5
+        assert stores["b"].times[-1] < 0.2
+
+    limited()
+    stores = {
+        name: rest for name, *rest in json.loads(file.read_text())["stores"]
+    }
+    assert stores["c"] == [7.0, False]
+    assert stores["a"][0] > 3.0  # it grew, for nothing was refused
+    assert stores.keys() == {"a", "c"}
+
+
+def test_a_run_that_fails_remembers_too(file):
+    """What the stores said is true all the same."""
+
+    @explore(1)
+    def fails(sim):
+        urls = names("a", 30)
+        catalog = MemoryCatalog(
+            sim.runtime, {url: [url] for url in urls}, faults=["fail"]
+        )
+        store = Store(sim.runtime, urls, Bucket(sim.runtime, None))
+        with sim.executor(8) as executor:
+            scrubber = Scrubber(
+                executor, catalog=catalog, store=store, limits_file=file
+            )
+            with pytest.raises(CatalogError):
+                scrubber.run_once()
+
+    fails()
+    assert json.loads(file.read_text())["stores"]
+
+
+def test_without_refusals_there_is_no_file(file):
+    """Nothing was learned."""
+
+    @explore(1)
+    def accepts(sim):
+        urls = names("a", 3)
+        _, report = scrub(
+            sim, Store(sim.runtime, urls), urls, limits_file=file
+        )
+        assert report.ok
+
+    accepts()
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        '{"version": 2, "stores": []}',
+        '{"version": 1, "stores": [["a", 1.0]]}',
+        '{"version": 1, "stores": [["a", 0, true]]}',
+        '{"version": 1, "stores": [["a", NaN, true]]}',
+        '{"version": 1, "stores": [["a", "fast", true]]}',
+        '{"version": 1, "stores": [["a", 1.0, 1]]}',
+        '{"version": 1, "stores": [[1, 1.0, true]]}',
+    ],
+)
+def test_a_damaged_file_is_put_aside(file, caplog, content):
+    """And named; nothing else goes wrong."""
+    file.write_text(content)
+    clock = FakeClock()
+    with load_executor("serial") as executor:
+        Scrubber(
+            executor,
+            catalog=MemoryCatalog(clock, {}),
+            store=Store(clock),
+            limits_file=file,
+        ).run_once()
+    assert "limits.json is damaged" in caplog.text
+    assert (file.parent / "limits.json.damaged").read_text() == content

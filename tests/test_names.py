@@ -1,0 +1,122 @@
+"""Every public name is documented, is shown in use, and is tested.
+
+The rooms are those of docs/reference/names.md. That a page shows a name is
+looked for in its code; errors and events have tables that have all of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from parallelops import errors
+
+pytestmark = pytest.mark.once
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+ROOMS = re.findall(
+    r"^\.\. automodule:: (\S+)$",
+    (REFERENCE / "names.md").read_text(),
+    re.MULTILINE,
+)
+CODE = "\n".join(
+    block
+    for page in (ROOT / "docs").rglob("*.md")
+    for block in re.findall(r"```\w+\n(.*?)```", page.read_text(), re.DOTALL)
+)
+TESTS = "\n".join(
+    path.read_text()
+    for path in (ROOT / "tests").rglob("*.py")
+    if path.name != "test_names.py"
+)
+# Protocols that are shown by what has them, what only passes between parts of
+# the library or is printed by it, and what needs a service to be shown.
+# Shorter is better.
+NOT_SHOWN = {
+    *("Catalog", "Journal", "Membership", "Origin", "Place", "Selectable"),
+    *("Fault", "JournalFault", "Source", "Store", "Strategy", "WriteFault"),
+    *("Claimed", "Destination", "DeviceLanding", "Draft", "FetchContext"),
+    *("Finding", "HerdOptions", "Landing", "RunningDigest", "Settled"),
+    *("Deadlock", "Endless", "SimulationFailure", "Stuck", "explained"),
+    *("Lease", "Lottery", "lease_client", "refusal", "torrent_from_url"),
+    *("DownloadResult", "SourceStatistics", "container_operations_from"),
+    *("fetcher_from", "load_engine", "scrape", "Nearby", "Grant"),
+    *("Connections", "HTTPOrigin", "TorrentHandler", "end_reads", "is_http"),
+    *("fetch_in_turn", "fetch_ranges", "read_in_order", "share"),
+}
+# Types of what tests look at without a need for the name.
+NOT_NAMED_IN_TESTS = {
+    *("Claimed", "DownloadResult", "Draft", "Finding", "Journal"),
+    *("JournalFault", "Membership", "Selectable", "Settled", "explained"),
+    *("Connections", "HTTPOrigin", "end_reads", "fetch_in_turn", "is_http"),
+    "fetch_ranges",
+    *("SimulationFailure", "SourceStatistics", "StoreClosed", "Strategy"),
+}
+
+
+def names():
+    """Each public name once, with the room that has it first."""
+    found = {}
+    for room in ROOMS:
+        for name in importlib.import_module(room).__all__:
+            found.setdefault(name, room)
+    return sorted(found.items())
+
+
+def in_words(text):
+    """The names that occur in it."""
+    return set(re.findall(r"\w+", text))
+
+
+def rows(page):
+    """The names in the first column of the tables of a page."""
+    text = (REFERENCE / page).read_text()
+    return set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+
+
+def test_each_name_has_a_docstring():
+    """Of a class or function; other values say it where they are made."""
+    bare = [
+        f"{room}.{name}"
+        for name, room in names()
+        if inspect.isroutine(
+            value := getattr(importlib.import_module(room), name)
+        )
+        or inspect.isclass(value)
+        if not inspect.getdoc(value)
+    ]
+    assert not bare
+
+
+def test_each_name_is_shown():
+    """In code that runs, or in a table of the reference."""
+    shown = in_words(CODE) | rows("errors.md") | rows("events.md")
+    assert {name for name, _ in names()} - shown <= NOT_SHOWN
+    assert not shown & NOT_SHOWN
+
+
+def test_each_name_is_tested():
+    """At least some test names it."""
+    named = in_words(TESTS) | in_words(CODE)
+    assert {name for name, _ in names()} - named <= NOT_NAMED_IN_TESTS
+    assert not named & NOT_NAMED_IN_TESTS
+
+
+def test_each_error_is_listed():
+    """With what else it is, so that one knows what catches it."""
+    page = (REFERENCE / "errors.md").read_text()
+    table = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE))
+    assert set(table) == set(errors.__all__)
+    for name, also in table.items():
+        bases = [
+            base.__name__
+            for base in getattr(errors, name).__mro__[1:]
+            if base not in (Exception, BaseException, object)
+            and base is not errors.ParallelopsError
+        ]
+        assert re.findall(r"\w+", also) == bases, name
