@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DIGEST_KEY",
-    "PREFIX",
     "TORRENT_KEY",
     "URL_KEY",
     "kernel_arguments",
@@ -32,9 +31,6 @@ __all__ = [
     "torrent_from_kernel",
     "torrent_from_url",
 ]
-
-PREFIX = "image_"
-"""What all of these begin with."""
 
 TORRENT_KEY = "image_torrent"
 """In ``instance_info``: the torrent in base64."""
@@ -46,6 +42,7 @@ the torrent is."""
 DIGEST_KEY = "image_torrent_sha256"
 """The same, for the sha256 of the torrent."""
 
+_PREFIX = "image_"
 _LONGEST_LINE = 1 << 16
 
 
@@ -131,7 +128,7 @@ def kernel_arguments(command_line: str) -> dict[str, str]:
         key = name.replace("-", "_")
         if (
             equals
-            and key.startswith(PREFIX)
+            and key.startswith(_PREFIX)
             and found.setdefault(key, value) != value
         ):
             raise TorrentRefused(name, "it is there twice, and differs")

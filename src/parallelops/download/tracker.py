@@ -268,9 +268,10 @@ def scrape(
         if found is None:
             raise SwarmError("this image is not served there")
         return int(found[b"complete"]), int(found[b"incomplete"])
-    except TorrentRefused as error:  # it is not bencoded
-        raise TransferError("the tracker's answer is no scrape") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        *(AttributeError, KeyError, TypeError, ValueError),
+        TorrentRefused,  # it is not bencoded
+    ) as error:
         raise TransferError("the tracker's answer is no scrape") from error
 
 
