@@ -45,16 +45,16 @@ NOT_SHOWN = {
     *("Deadlock", "Endless", "SimulationFailure", "Stuck", "explained"),
     *("Lease", "Lottery", "lease_client", "refusal", "torrent_from_url"),
     *("DownloadResult", "SourceStatistics", "container_operations_from"),
-    *("fetcher_from", "load_engine", "scrape", "Nearby", "Grant"),
-    *("Connections", "HTTPOrigin", "TorrentHandler", "end_reads", "is_http"),
-    *("fetch_in_turn", "fetch_ranges", "read_in_order", "share"),
+    *("fetcher_from", "load_engine", "Connections", "end_reads", "is_http"),
+    *("HTTPOrigin", "fetch_in_turn", "fetch_ranges", "read_in_order"),
+    "scrape",
 }
 # Types of what tests look at without a need for the name.
 NOT_NAMED_IN_TESTS = {
     *("Claimed", "DownloadResult", "Draft", "Finding", "Journal"),
-    *("JournalFault", "Membership", "Selectable", "Settled", "explained"),
-    *("Connections", "HTTPOrigin", "end_reads", "fetch_in_turn", "is_http"),
-    "fetch_ranges",
+    *("Connections", "end_reads", "fetch_in_turn", "fetch_ranges", "is_http"),
+    *("HTTPOrigin", "Membership", "Selectable", "Settled", "explained"),
+    "JournalFault",
     *("SimulationFailure", "SourceStatistics", "StoreClosed", "Strategy"),
 }
 

@@ -86,8 +86,9 @@ def _tracker(executor: Executor, register: Register, listen: str) -> Tracker:
 
     try:
         return Tracker(executor, register, listen)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ParallelopsError(
-            f"cannot listen at {listen}: {error.strerror}; choose another "
-            f"address or port with --listen"
+            f"cannot listen at {listen}: {reason}; choose another address "
+            f"or port with --listen"
         ) from error
