@@ -45,11 +45,16 @@ NOT_SHOWN = {
     *("Deadlock", "Endless", "SimulationFailure", "Stuck", "explained"),
     *("Lease", "Lottery", "lease_client", "refusal", "torrent_from_url"),
     *("DownloadResult", "SourceStatistics", "container_operations_from"),
-    *("fetcher_from", "load_engine"),
+    *("fetcher_from", "load_engine", "Connections", "end_reads", "is_http"),
+    *("HTTPOrigin", "fetch_in_turn", "fetch_ranges", "read_in_order"),
+    *("ImageStream", "TorrentHandler", "image_from_kernel", "scrape", "share"),
+    *("Grant", "Nearby"),
 }
 # Types of what tests look at without a need for the name.
 NOT_NAMED_IN_TESTS = {
     *("Claimed", "DownloadResult", "Draft", "Finding", "Journal"),
+    *("Connections", "end_reads", "fetch_in_turn", "fetch_ranges", "is_http"),
+    *("HTTPOrigin", "ImageStream", "image_from_kernel", "read_in_order"),
     *("JournalFault", "Membership", "Selectable", "Settled", "explained"),
     *("SimulationFailure", "SourceStatistics", "StoreClosed", "Strategy"),
 }

@@ -92,7 +92,9 @@ def test_help(arguments):
     run = command(*arguments)
     assert run.returncode == (0 if arguments else 2)
     assert "usage: parallelops" in run.stdout + run.stderr
-    assert max(map(len, run.stdout.splitlines()), default=0) <= 80
+    lines = run.stdout.splitlines()
+    assert max(map(len, lines), default=0) <= 80
+    assert len(lines) <= 24
 
 
 def test_version():

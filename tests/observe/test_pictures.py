@@ -10,10 +10,13 @@ import threading
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
 from tests.test_project import FLOORS, SOURCE
 
 from parallelops import load_executor
 from parallelops.observe import ChromeTrace
+
+pytestmark = pytest.mark.once
 
 LIMIT = 60
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures"
@@ -117,7 +120,7 @@ def test_the_house_has_each_room(tmp_path):
     rooms = set().union(*FLOORS) - {"__main__"}
     for file in (picture, PICTURES / "house.svg"):
         assert names_of_rooms(file) == rooms, "run: nox -s pictures"
-    assert "cli uses config" in titles(picture)
+    assert "executor uses watching" in titles(picture)
     assert "images uses download" not in titles(picture)
     page = (PICTURES.parent / "explanation" / "design.md").read_text()
     rows = re.findall(r"^\| (\d) \| (.*?);? ?[^|`]*\|$", page, re.MULTILINE)

@@ -6,9 +6,7 @@ import argparse
 import ipaddress
 import math
 
-from parallelops.landing import Digest
-
-__all__ = ["count", "digest", "listening", "network", "seconds"]
+__all__ = ["count", "listening", "seconds"]
 
 
 def count(text: str) -> int:
@@ -24,23 +22,6 @@ def count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(
             f"{text!r} is not a whole number above 0"
-        )
-    return number
-
-
-def seconds(text: str) -> float:
-    """A number of seconds, 0 or more.
-
-    Raises:
-        ArgumentTypeError: it is none.
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of seconds"
         )
     return number
 
@@ -64,29 +45,18 @@ def listening(text: str) -> str:
     return text
 
 
-def network(text: str) -> str:
-    """A network, such as 10.0.0.0/8.
+def seconds(text: str) -> float:
+    """A number of seconds, 0 or more.
 
     Raises:
         ArgumentTypeError: it is none.
     """
     try:
-        ipaddress.ip_network(text)
+        number = float(text)
     except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a network, such as 10.0.0.0/8"
-        ) from None
-    return text
-
-
-def digest(text: str) -> str:
-    """A digest by name, such as sha512:HEX.
-
-    Raises:
-        ArgumentTypeError: it is none.
-    """
-    try:
-        Digest.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
+            f"{text!r} is not a number of seconds"
+        )
+    return number

@@ -40,24 +40,19 @@ def add_to(commands: Any) -> None:
     parser = commands.add_parser(
         "demo",
         help="scrub a folder of image files with every installed executor",
-        description="Make a folder of image files in two stores, one of "
-        "them slow, and scrub them, with one worker and with many, on each "
-        "installed executor. x SERIAL is how many times faster than serial "
-        "it was, x IDEAL how many times longer it took than the deletes "
-        "themselves would, spread evenly over the workers. With "
-        "'containers': operate on processes, kill the conductor half-way "
-        "with SIGKILL, recover, and tell what came of each operation. With "
-        "'download': have agents get one image at the same time, each from "
-        "the origin, and then in a swarm; x IDEAL is how many times longer "
-        "the last of them took than the origin needs for one copy, x IMAGE "
-        "how many copies it sent.",
+        usage="%(prog)s [images | containers | download] [option ...]",
+        description="Scrub a folder of image files in two stores, one of "
+        "them slow, on each installed executor. Or operate on containers, "
+        "kill the conductor half-way, and recover. Or have agents download "
+        "one image, each from the origin, and then in a swarm.",
     )
     parser.add_argument(
         "what",
         nargs="?",
         choices=("images", "containers", "download"),
         default="images",
-        help="default: images",
+        metavar="what",
+        help="images (the default), containers or download",
     )
     parser.add_argument(
         "--containers", type=count, default=50, metavar="N", help="default: 50"
@@ -67,7 +62,7 @@ def add_to(commands: Any) -> None:
         type=count,
         default=1000,
         metavar="N",
-        help="on all containers together; default: 1000",
+        help="on all containers; default: 1000",
     )
     parser.add_argument(
         "--images", type=count, default=240, metavar="N", help="default: 240"
@@ -80,20 +75,19 @@ def add_to(commands: Any) -> None:
         type=seconds,
         default=0.02,
         metavar="SECONDS",
-        help="what a delete in the slow store takes; default: 0.02",
+        help="for a delete in the slow store; default: 0.02",
     )
     parser.add_argument(
         "--executor",
         action="append",
         metavar="NAME",
-        help="compare only this one with serial; may be repeated",
+        help="only this one, and serial; may be repeated",
     )
     parser.add_argument(
         "--keep",
         type=Path,
         metavar="FOLDER",
-        help="work in this folder, which must not exist yet, and keep it "
-        "with the catalogues and reports",
+        help="work in this new folder, and keep it",
     )
     parser.add_argument(
         "--json", action="store_true", help="print JSON instead of a table"

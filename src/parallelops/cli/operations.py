@@ -139,7 +139,8 @@ def _audit(journal: SQLiteJournal, arguments: argparse.Namespace) -> int:
         print(*table(("STATE", "OPERATIONS"), found.states.items()), sep="\n")
         for scope, epoch in found.leases.items():
             print(f"scope {scope!r} is in epoch {epoch}")
-        print(*(f"unknown: {name}" for name in found.unknown), sep="\n")
+        for name in found.unknown:
+            print(f"unknown: {name}")
         print(*found.problems or ["nothing is wrong"], sep="\n")
     return int(bool(found.problems))
 

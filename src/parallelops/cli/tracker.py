@@ -14,6 +14,9 @@ from parallelops.errors import ParallelopsError
 if TYPE_CHECKING:
     import argparse
 
+    from parallelops.download import Register, Tracker
+    from parallelops.executor import Executor
+
 __all__ = ["add_to", "run"]
 
 
@@ -59,7 +62,7 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until it is interrupted."""
-    from parallelops.download import Register, Torrent, Tracker
+    from parallelops.download import Register, Torrent
 
     allowed = [
         Torrent.load(path.read_bytes()).info_hash for path in arguments.torrent
@@ -72,14 +75,20 @@ def run(arguments: argparse.Namespace) -> int:
             interval=arguments.interval,
             places=arguments.fetchers,
         )
-        try:
-            tracker = Tracker(executor, register, arguments.listen)
-        except OSError as error:
-            raise ParallelopsError(
-                f"cannot listen at {arguments.listen}: {error.strerror}; "
-                f"choose another address or port with --listen"
-            ) from error
-        with tracker:
+        with _tracker(executor, register, arguments.listen) as tracker:
             print(tracker.url, flush=True)
             tracker.serve()
     return 0
+
+
+def _tracker(executor: Executor, register: Register, listen: str) -> Tracker:
+    from parallelops.download import Tracker
+
+    try:
+        return Tracker(executor, register, listen)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ParallelopsError(
+            f"cannot listen at {listen}: {reason}; choose another address "
+            f"or port with --listen"
+        ) from error
