@@ -19,6 +19,7 @@ from parallelops.cli import (
     image,
     operations,
     scrub,
+    swarm,
     tracker,
 )
 from parallelops.errors import ParallelopsError
@@ -99,6 +100,14 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         metavar="COMMAND", required=True, title="commands"
     )
-    for command in (demo, scrub, image, tracker, executors, operations):
+    for command in (
+        demo,
+        scrub,
+        image,
+        swarm,
+        tracker,
+        executors,
+        operations,
+    ):
         command.add_to(commands)
     return parser
