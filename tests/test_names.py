@@ -27,7 +27,9 @@ ROOMS = re.findall(
 CODE = "\n".join(
     block
     for page in (ROOT / "docs").rglob("*.md")
-    for block in re.findall(r"```\w+\n(.*?)```", page.read_text(), re.DOTALL)
+    for block in re.findall(
+        r"```python\n(.*?)```", page.read_text(), re.DOTALL
+    )
 )
 TESTS = "\n".join(
     path.read_text()
