@@ -119,12 +119,16 @@ def glance(session: nox.Session) -> None:
     After ``-- bench`` it runs the benchmark against Glance's own scrubber.
     """
     drivers = ("pymysql", "psycopg2-binary")
-    session.install(".[glance]", *drivers, *group("test"))
+    session.install(".[glance,greenthread]", *drivers, *group("test"))
     if session.posargs[:1] == ["bench"]:
         script = "benchmarks/bench_glance.py"
         session.run("python", "-W", "ignore", script, *session.posargs[1:])
         return
-    session.run("pytest", "tests/integrations/glance", *session.posargs)
+    session.run(
+        *("pytest", "-n", "auto", "--dist", "loadfile"),
+        "tests/integrations/glance",
+        *session.posargs,
+    )
 
 
 @nox.session(default=False)

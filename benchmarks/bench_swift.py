@@ -26,7 +26,7 @@ LINE = "{:<24} {:>7} {:>8} {:>8.2f} {:>8.2f} {:>8.1%} {:>5}"
 HEAD = "{:<24} workers      who  seconds  x ideal  refused  left"
 
 SWIFT_RATE = 10
-NGINX_RATE, NGINX_BURST = 20, 5
+NGINX_BURST = 5
 
 
 class Bench:
@@ -88,11 +88,13 @@ class Bench:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--objects", type=int, default=100)
     parser.add_argument(
-        "--workers", type=int, nargs="+", default=(1, 4, 16, 64)
+        "--workers", type=int, nargs="+", default=[1, 4, 16, 64]
     )
-    parser.add_argument("--waits", type=float, nargs="*", default=(60.0, 1.0))
+    parser.add_argument("--waits", type=float, nargs="*", default=[60.0, 1.0])
+    parser.add_argument("--rate", type=int, default=20, help="of nginx")
     parser.add_argument("--glance", action="store_true")
     chosen = parser.parse_args()
     for name in ("swift", "swiftclient", "glance"):
@@ -120,7 +122,7 @@ def main() -> None:
             world = swiftglance.make(here, auth)
             stack.callback(world.close)
             each = Bench(name, swift, world, chosen.objects, ideal)
-            for workers in chosen.workers:
+            for workers in chosen.workers * chosen.rounds:
                 each.run(workers, each.ours)
                 if chosen.glance:
                     each.run(workers, each.theirs)
@@ -140,7 +142,7 @@ def main() -> None:
         (folder / "nginx").mkdir()
         limit = nginx.LIMIT.format(
             port=port,
-            rate=NGINX_RATE,
+            rate=chosen.rate,
             burst=NGINX_BURST,
             behind=swift.proxy.port,
         )
@@ -148,7 +150,7 @@ def main() -> None:
         bench(
             "nginx answers 429",
             f"http://127.0.0.1:{port}/v3",
-            (chosen.objects - NGINX_BURST) / NGINX_RATE,
+            (chosen.objects - NGINX_BURST) / chosen.rate,
         )
 
 

@@ -75,7 +75,7 @@ class Agent:
         self.received = 0
         self.run: list[int] = []  # what it reads from the origin, reversed
         self.handed_in: set[int] = set()
-        self.retry = False
+        self.retry = self.heard = False
         self.plan: Plan
         self.began = self.ended = 0.0
 
@@ -172,6 +172,7 @@ class Model:
                 left=missing * self.case.piece_size,
             )
         )
+        agent.heard = True
         agent.members = found.complete + found.incomplete
         for _, port in found.peers:
             other = self.agents[port - 1]
@@ -220,6 +221,7 @@ class Model:
             sent=0,
             checking=False,
             error="",
+            heard=agent.heard,
         )
         agent.handed_in -= {
             piece for piece in agent.handed_in if agent.have >> piece & 1

@@ -167,6 +167,7 @@ BAD = {
     "download_seed_time": NO_NUMBER,
     "download_seed_ratio": NO_NUMBER,
     "download_seed_idle": NO_NUMBER,
+    "download_seed_free_memory": NO_COUNT,
 }
 
 

@@ -55,6 +55,7 @@ def test_the_defaults_are_those_of_the_code(conf):
     assert values.download_patience == herd.patience
     assert values.download_seed_time == limits.seconds
     assert values.download_seed_idle == limits.idle
+    assert values.download_seed_free_memory == limits.free_memory
     assert values.download_seed_ratio is None
     assert limits.ratio == math.inf
     assert values.download_fetchers == Rendezvous()._fetchers

@@ -20,7 +20,8 @@ from parallelops.download import (
     Swarm,
     TorrentWriter,
 )
-from parallelops.errors import SwarmError, TransferError
+from parallelops.download.member import Member
+from parallelops.errors import FetchCancelled, SwarmError, TransferError
 from parallelops.landing import Landing
 
 pytest.importorskip("libtorrent")
@@ -55,13 +56,13 @@ class Agent:
         self.result = self.error = None
         self.thread = None
 
-    def fetch(self, image, **options):
+    def fetch(self, image, cancelled=None, **options):
         options = {"herd": FAST, "timeout": 30.0, **options}
         with load_executor("thread", max_workers=4) as executor:
             try:
                 self.result = Downloader(
                     executor, swarm=self.swarm, **options
-                ).fetch(image, self.path)
+                ).fetch(image, self.path, cancelled=cancelled)
             except Exception as error:
                 self.error = error
         return self.result
@@ -116,6 +117,67 @@ def test_a_herd_reads_the_origin_about_once(data, agents):
     received = [agent.result.received for agent in herd]
     assert sum(r["origin"] for r in received) == origin.sent
     assert sum(r["swarm"] for r in received) >= 3 * SIZE
+
+
+@pytest.mark.once
+def test_an_origin_may_go_once_the_swarm_has_all(data, agents, monkeypatch):
+    """Each piece was handed in somewhere; the rest is up to the others."""
+    herd = agents(4)
+    handed_in, hand_in = set(), Member.add_piece
+    gone = threading.Event()
+
+    def add_piece(member, index, piece):
+        hand_in(member, index, piece)
+        handed_in.add(index)
+        if len(handed_in) == len(member.torrent):
+            gone.set()
+
+    monkeypatch.setattr(Member, "add_piece", add_piece)
+    slow = slow_line(SIZE / 1.5)
+
+    def behave(request):
+        if gone.is_set():
+            return request.reset()
+        return slow(request)
+
+    with serving(data, behave=behave) as origin:
+        image = image_of(data, origin.url, others=herd)
+        for agent in herd:
+            agent.start(image, herd=TOGETHER)
+        assert gone.wait(30)
+        for agent in herd:
+            agent.thread.join()
+    for agent in herd:
+        assert agent.error is None
+        assert agent.path.read_bytes() == data
+
+
+@pytest.mark.once
+def test_those_who_go_half_way_are_not_missed(data, agents):
+    """What they had to read is read by the others, and hardly more."""
+    herd = agents(6)
+    half = threading.Event()
+    slow = slow_line(SIZE / 2)
+
+    def behave(request):
+        if request.server.origin.sent > SIZE / 2:
+            half.set()
+        return slow(request)
+
+    with serving(data, behave=behave) as origin:
+        origin.server.origin = origin
+        image = image_of(data, origin.url, others=herd)
+        for number, agent in enumerate(herd):
+            leaves = half.is_set if number < 2 else None
+            agent.start(image, herd=TOGETHER, cancelled=leaves)
+        for agent in herd:
+            agent.thread.join()
+    for agent in herd[2:]:
+        assert agent.error is None
+        assert agent.path.read_bytes() == data
+    for agent in herd[:2]:
+        assert isinstance(agent.error, FetchCancelled)
+    assert origin.sent <= 1.5 * SIZE
 
 
 def test_one_alone_reads_the_origin(data, agents):
@@ -292,9 +354,10 @@ def test_a_stranger_is_not_talked_to(data, agents):
 
 
 @pytest.mark.once
-def test_a_seed_ends_at_its_limit(data, agents):
-    """And leaves nothing but the image."""
-    (agent,) = agents(1, seed_limits=SeedLimits(seconds=0))
+@pytest.mark.parametrize("limit", [{"seconds": 0}, {"free_memory": 1 << 60}])
+def test_a_seed_ends_at_its_limit(data, agents, limit):
+    """And leaves nothing but the image (D8)."""
+    (agent,) = agents(1, seed_limits=SeedLimits(**limit))
     with serving(data) as origin:
         agent.fetch(image_of(data, origin.url))
     assert agent.error is None

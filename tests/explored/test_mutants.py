@@ -218,6 +218,20 @@ BUGS = {
             "pass",
         ),
     ],
+    "scrubber::test_two_scrubbers": [
+        Mutant(
+            "what somebody has is claimed once more",
+            "testing/fakes.py",
+            "if not (image.is_free(now) and due):",
+            "if not due:",
+        ),
+        Mutant(
+            "images are deleted from although they were refused",
+            "images/scheduler.py",
+            "            self._lanes.refused(image_id)\n",
+            "            pass\n",
+        ),
+    ],
     "scrubber::test_restore_races_a_scrub": [
         Mutant(
             "an image is deleted from without a claim",

@@ -30,6 +30,7 @@ IMAGES = [
         "lanes",
         "recorder",
         "scheduler",
+        "shares",
     )
 ]
 SCHEDULES = int(os.environ.get("PARALLELOPS_SCHEDULES", "500"))

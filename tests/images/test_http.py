@@ -182,6 +182,8 @@ def test_a_host_that_says_no_size(host, get):
         get()
     host.plan = [plain]
     assert get(WANTED) == DATA
+    host.plan = [plain, plain]
+    assert get(Wanted(digest=WANTED.digest)) == DATA
     host.plan = [plain]
     endless = Wanted(digest=WANTED.digest, max_size=1000)
     with pytest.raises(NoLocationWorked, match="up to 1000"):

@@ -12,14 +12,20 @@ import pytest
 from tests.images.hosts import DATA, WANTED, answer, serve
 
 from parallelops import load_executor
+from parallelops.errors import DestinationBusy
 from parallelops.images import (
+    Destination,
     Fetcher,
+    GroupMember,
+    ImageGroup,
     LocationEntry,
     LocationMetrics,
     SelectionContext,
     Wanted,
 )
+from parallelops.landing import Landing
 from parallelops.landing.blocks import BLOCK
+from parallelops.origin import HTTPSource
 
 
 def test_parts_come_side_by_side(host, runtime, tmp_path, monkeypatch):
@@ -48,6 +54,25 @@ def test_parts_come_side_by_side(host, runtime, tmp_path, monkeypatch):
         assert len(host.seen) == count
 
 
+@pytest.mark.parametrize("policy", ["block", "caller_runs", "reject"])
+def test_a_group_and_its_parts_share_an_executor(
+    host, tmp_path, monkeypatch, policy
+):
+    """Even one that has no more room than for one task."""
+    monkeypatch.setattr("parallelops.images.handlers.http._EXTENT", BLOCK)
+    host.data = data = random.Random(3).randbytes(3 * BLOCK)
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    location = LocationEntry(url=f"{host.url}/image")
+    group = ImageGroup(
+        {"disk": GroupMember((location,), Wanted(digest=digest))}
+    )
+    with load_executor(
+        "thread", max_workers=1, max_queue=0, on_saturation=policy
+    ) as executor:
+        group.fetch(executor, Fetcher(executor=executor), tmp_path / "group")
+    assert (tmp_path / "group" / "disk").read_bytes() == data
+
+
 @pytest.mark.parametrize("wrong", [False, True])
 def test_the_next_location_goes_on(host, runtime, tmp_path, wrong):
     """From where the one before stopped; if that was wrong, anew."""
@@ -73,6 +98,27 @@ def test_the_next_location_goes_on(host, runtime, tmp_path, wrong):
     assert begins == [f"bytes={BLOCK}-{last}", *again]
 
 
+def test_somebody_else_makes_the_same_file(host, tmp_path):
+    """Or shares what was made: each has it whole, and the last one wins."""
+    path = tmp_path / "image"
+    location = LocationEntry(url=f"{host.url}/image")
+    with Landing(path, len(DATA), str(WANTED.expected)) as landing:
+        with Destination(path) as other, pytest.raises(DestinationBusy):
+            other.resume(len(DATA), str(WANTED.expected))
+        Fetcher().fetch([location], path, WANTED)
+        assert path.read_bytes() == DATA
+        landing.write(0, DATA)
+        landing.commit()
+    assert path.read_bytes() == DATA
+
+
+def test_what_is_not_verified_comes_from_one_place():
+    """Two hosts may have two things."""
+    with pytest.raises(ValueError, match="several URLs"):
+        HTTPSource(["http://a", "http://b"], verified=False)
+
+
+@pytest.mark.once
 def test_a_killed_fetch_is_gone_on_with(host, tmp_path):
     """What was written is not asked for again."""
     data, cut = random.Random(2).randbytes(8 * BLOCK), 5 * BLOCK + 3

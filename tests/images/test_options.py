@@ -10,9 +10,9 @@ import pytest
 from oslo_config import cfg
 from tests.images.clocks import StillRuntime
 
-from parallelops import config
+from parallelops import config, load_executor
 from parallelops.errors import ConfigError, NoLocationWorked
-from parallelops.images import LocationEntry, StaticMetrics
+from parallelops.images import Fetcher, LocationEntry, NotForMe, StaticMetrics
 
 
 @pytest.fixture
@@ -81,6 +81,27 @@ def test_the_fetcher_reads_from_the_folders_and_no_others(conf, tmp_path):
     config.override(conf, "image_handlers", ["http"])
     with pytest.raises(NoLocationWorked, match="no http"):
         config.fetcher_from(conf).fetch([location], tmp_path / "copy")
+
+
+def test_the_executor_is_the_callers(conf, tmp_path):
+    """Handlers are told of it, and of what the caller allows."""
+    seen = []
+
+    def handler(location, destination, context):
+        seen.append((context.executor, context.options.connections))
+        assert context.runtime is executor.runtime
+        return NotForMe("it only looks")
+
+    with load_executor("serial") as executor:
+        fetcher = config.fetcher_from(conf, executor=executor, connections=2)
+        fetcher._handlers = [("looks", handler)]
+        plain = Fetcher(handlers=fetcher._handlers, executor=executor)
+        for each in (fetcher, plain):
+            with pytest.raises(NoLocationWorked, match="only looks"):
+                each.fetch([entry("a")], tmp_path / "image")
+        assert seen == [(executor, 2), (executor, 4)]
+    with pytest.raises(ValueError, match="connections"):
+        config.fetcher_from(conf, connections=0)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import pytest
@@ -51,8 +52,12 @@ def test_a_sync_comes_before_the_record(place, executor):
         batch_seconds=LIMIT,
     ).run_once()
     assert report.ok
-    assert [kind for kind, _ in events] == ["sync", "settle"] * (
-        len(events) // 2
+    # One record may be of two syncs, where the first of them took long.
+    kinds = ["", *(kind for kind, _ in events)]
+    assert all(
+        before == "sync"
+        for before, kind in itertools.pairwise(kinds)
+        if kind == "settle"
     )
     sizes = [size for kind, size in events if kind == "settle"]
     assert sum(sizes) == 12

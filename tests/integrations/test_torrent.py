@@ -18,10 +18,12 @@ from parallelops.download import (
     TorrentWriter,
     Tracker,
 )
-from parallelops.errors import NoLocationWorked
+from parallelops.errors import GroupFailed, NoLocationWorked
 from parallelops.images import (
     Fetcher,
     FetchOptions,
+    GroupMember,
+    ImageGroup,
     LocationEntry,
     Wanted,
     load_handlers,
@@ -102,6 +104,7 @@ def test_an_image_comes_from_a_swarm(seeder, torrent, executor, tmp_path):
     assert seeder.view().sent >= len(DATA)
 
 
+@pytest.mark.once
 def test_who_has_a_swarm_gives_to_others(torrent, executor, tmp_path):
     """The first reads the location, the second has it from the first."""
     with (
@@ -127,6 +130,30 @@ def test_who_has_a_swarm_gives_to_others(torrent, executor, tmp_path):
     # What was shared goes with the swarm.
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"a", "b"}
+
+
+@pytest.mark.once
+def test_a_group_is_shared_from_a_spool(seeder, torrent, executor, tmp_path):
+    """Its folder moves, and what is written to it spoils nothing."""
+    (tmp_path / "spool").mkdir()
+    member = GroupMember((entry(torrent),), WANTED)
+    with Swarm("127.0.0.3:0") as swarm:
+        handler = TorrentHandler(swarm, spool=tmp_path / "spool")
+        fetcher = Fetcher(
+            handlers=[("torrent", handler), *load_handlers(["http"])],
+            executor=executor,
+        )
+        group = ImageGroup({"disk": member})
+        group.fetch(executor, fetcher, tmp_path / "group")
+        (folder,) = (tmp_path / "spool").iterdir()
+        (tmp_path / "group" / "disk").write_bytes(b"something else")
+        assert (folder / "data").read_bytes() == DATA
+        # While it is shared, others have to bring it.
+        with pytest.raises(GroupFailed, match="shared already"):
+            group.fetch(executor, fetcher, tmp_path / "again")
+        assert folder.exists()
+    assert [path.name for path in (tmp_path / "group").iterdir()] == ["disk"]
+    assert not list((tmp_path / "spool").iterdir())
 
 
 @pytest.mark.parametrize("fault", ["refused", "nobody", "bad url"])

@@ -85,6 +85,15 @@ def test_a_damaged_folder_is_begun_anew(tmp_path, name, damage):
         assert landing.data.stat().st_size == SIZE
 
 
+def test_a_folder_that_has_moved_is_removed_all_the_same(tmp_path):
+    """A directory that is itself in the making gets another name."""
+    (tmp_path / "new").mkdir()
+    with Landing(tmp_path / "new" / "image", SIZE, "key") as landing:
+        (tmp_path / "new").rename(tmp_path / "final")
+        landing.remove()
+    assert not list((tmp_path / "final").iterdir())
+
+
 def test_one_at_a_time_makes_a_file(tmp_path):
     """The second one is told."""
     with (

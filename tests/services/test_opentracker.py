@@ -5,8 +5,6 @@ Its package is built to serve none but the torrents of a list.
 
 from __future__ import annotations
 
-import os
-import pwd
 import shutil
 import signal
 import urllib.request
@@ -38,12 +36,13 @@ class OpenTracker:
         self.url = f"http://127.0.0.1:{port}/announce"
         self.list = folder / "list"
         self.list.touch()
+        # Root's opentracker becomes somebody else, who has to read it.
+        folder.chmod(0o755)
+        self.list.chmod(0o644)
         self.server = Server(
             [
                 *("opentracker", "-i", "127.0.0.1", "-p", port),
                 *("-d", folder, "-w", "list"),
-                # It gives up root's privileges, and has to read the list.
-                *("-u", pwd.getpwuid(os.getuid()).pw_name),
             ],
             port,
             folder / "log",
@@ -57,12 +56,13 @@ class OpenTracker:
             file.write(f"{torrent.info_hash.hex()}\n")
         self.server.process.send_signal(signal.SIGHUP)
         until(lambda: b"failure reason" not in self.announce(torrent))
+        self.announce(torrent, event="stopped")
 
-    def announce(self, torrent):
-        """The answer to one who leaves again at once."""
+    def announce(self, torrent, event="started"):
+        """The answer to somebody whom nobody can reach."""
         query = (
             f"info_hash={quote(torrent.info_hash)}&peer_id={'x' * 20}"
-            "&port=7&left=1&event=stopped&compact=1"
+            f"&port=7&left=1&event={event}&compact=1"
         )
         with urllib.request.urlopen(f"{self.url}?{query}") as answer:
             return decode(answer.read())

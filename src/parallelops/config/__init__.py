@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
-from parallelops.config import containers, download, scrub
+from parallelops.config import containers, downloading, scrub
 from parallelops.config.checked import (
     ALL,
     checked,
@@ -245,7 +245,8 @@ def fetcher_from(
     Args:
         conf: the configuration of the service, read already.
         runtime: see :func:`selection_context_from`.
-        executor: see :class:`~parallelops.images.Fetcher`.
+        executor: see :class:`~parallelops.images.Fetcher`. Its runtime is
+            taken where none is given.
         options: for :class:`~parallelops.images.FetchOptions`. What
             ``conf`` sets wins.
 
@@ -254,6 +255,8 @@ def fetcher_from(
     """
     from parallelops.images import Fetcher, FetchOptions
 
+    if runtime is None and executor is not None:
+        runtime = executor.runtime
     values = checked(conf)
     folders = tuple(map(Path, values["image_folders"]))
     return Fetcher(
@@ -277,7 +280,7 @@ def swarm_from(
     Raises:
         ConfigError: an option cannot work; see :func:`validate`.
     """
-    return download.swarm(checked(conf), runtime or ThreadRuntime())
+    return downloading.swarm(checked(conf), runtime or ThreadRuntime())
 
 
 def downloader_from(
@@ -298,7 +301,7 @@ def downloader_from(
     Raises:
         ConfigError: an option cannot work; see :func:`validate`.
     """
-    return download.downloader(checked(conf), executor, swarm, torrent)
+    return downloading.downloader(checked(conf), executor, swarm, torrent)
 
 
 def source_from(
@@ -315,4 +318,4 @@ def source_from(
         ConfigError: an option cannot work; see :func:`validate`.
         TransferError: one of the URLs can't be used.
     """
-    return download.source(checked(conf), urls, options)
+    return downloading.source(checked(conf), urls, options)

@@ -1,15 +1,10 @@
-"""The options for downloading images, and what is made of them."""
+"""The options for downloading images."""
 
 from __future__ import annotations
-
-import contextlib
-import math
-from typing import TYPE_CHECKING, Any
 
 from oslo_config import cfg
 
 from parallelops.config.kinds import (
-    GROUP,
     Endpoint,
     Folder,
     Network,
@@ -18,20 +13,8 @@ from parallelops.config.kinds import (
     number,
     seconds,
 )
-from parallelops.errors import (
-    ConfigError,
-    MissingDependency,
-    PluginError,
-)
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from parallelops.download import Downloader, HTTPSource, Swarm, Torrent
-    from parallelops.executor import Executor
-    from parallelops.runtime import Runtime
-
-__all__ = ["DOWNLOAD", "downloader", "source", "swarm"]
+__all__ = ["DOWNLOAD"]
 
 
 # Lines of help are no longer than 68, so that the sample keeps them.
@@ -168,12 +151,15 @@ It works for torrents that are not private.
     ),
     cfg.StrOpt(
         "download_gate",
-        default="rendezvous",
+        default="auto",
         help="""
 Who of those who share an image goes to the origin.
 
 Possible values:
 
+* ``auto``: as ``lease`` if there is a tracker. While it does not
+  answer, or has no leases, as ``rendezvous`` for those who see most
+  of the others, and as ``lottery`` for the rest.
 * ``rendezvous``: some, on whom those agree who see each other.
 * ``lease``: those to whom the tracker gives a lease.
 * ``lottery``: each draws a lot.
@@ -305,79 +291,21 @@ Related options:
 * ``download_seed_time``
 """,
     ),
+    count(
+        "download_seed_free_memory",
+        least=0,
+        default=0,
+        help="""
+Bytes of memory that the machine has to spare. With less, images are
+no longer given to others.
+
+Possible values:
+
+* A whole number, 0 or more.
+
+Related options:
+
+* ``download_seed_time``
+""",
+    ),
 ]
-
-
-@contextlib.contextmanager
-def swarm(values: Mapping[str, Any], runtime: Runtime) -> Iterator[Swarm]:
-    """See :func:`parallelops.config.swarm_from`."""
-    from parallelops.download import SeedLimits, Swarm
-
-    ratio = values["download_seed_ratio"]
-    with Swarm(
-        values["download_listen"],
-        networks=values["download_networks"],
-        rack=values["download_rack"],
-        upload_limit=values["download_upload_limit"],
-        local_discovery=values["download_local_discovery"],
-        seed_limits=SeedLimits(
-            seconds=values["download_seed_time"],
-            ratio=math.inf if ratio is None else ratio,
-            idle=values["download_seed_idle"],
-        ),
-        runtime=runtime,
-    ) as made:
-        yield made
-
-
-def downloader(
-    values: Mapping[str, Any],
-    executor: Executor,
-    swarm: Swarm | None,
-    torrent: Torrent | None,
-) -> Downloader:
-    """See :func:`parallelops.config.downloader_from`."""
-    from parallelops.download import (
-        Downloader,
-        GateContext,
-        HerdOptions,
-        load_gate,
-    )
-
-    trackers: Sequence[str] = values["download_trackers"]
-    if not trackers and torrent is not None:
-        trackers = torrent.trackers
-    context = GateContext(
-        fetchers=values["download_fetchers"],
-        trackers=tuple(trackers),
-        runtime=executor.runtime,
-    )
-    try:
-        gate = load_gate(values["download_gate"], context)
-    except (MissingDependency, PluginError, ValueError) as error:
-        raise ConfigError(f"[{GROUP}] download_gate", str(error)) from error
-    return Downloader(
-        executor,
-        connections=values["download_connections"],
-        timeout=values["download_timeout"],
-        swarm=swarm,
-        gate=gate,
-        herd=HerdOptions(
-            grace=values["download_grace"],
-            stall=values["download_stall"],
-            patience=values["download_patience"],
-        ),
-    )
-
-
-def source(
-    values: Mapping[str, Any],
-    urls: str | Sequence[str],
-    options: dict[str, Any],
-) -> HTTPSource:
-    """See :func:`parallelops.config.source_from`."""
-    from parallelops.download import HTTPSource
-
-    return HTTPSource(
-        urls, **{"timeout": values["download_origin_timeout"], **options}
-    )

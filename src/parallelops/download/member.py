@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import logging
 import math
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops.errors import ParallelopsError, SwarmError
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from parallelops.download.torrent import Torrent
     from parallelops.runtime import Event
 
-__all__ = ["Member", "MemberView", "Peer", "SeedLimits"]
+__all__ = ["Member", "MemberView", "Peer", "SeedLimits", "free_memory"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ class SeedLimits:
         seconds: in all.
         ratio: as many times its size.
         idle: seconds without anybody who wants it.
+        free_memory: bytes that the machine has to spare; with less it ends.
+            An image that is given away is in the page cache, or in memory
+            for good where files are in memory.
 
     Raises:
         ValueError: one of them is below 0.
@@ -38,6 +43,7 @@ class SeedLimits:
     seconds: float = 3600.0
     ratio: float = math.inf
     idle: float = 600.0
+    free_memory: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -45,14 +51,30 @@ class SeedLimits:
             if not value >= 0:
                 raise ValueError(f"{field.name} must be 0 or more")
 
-    def reached(self, seconds: float, ratio: float, idle: float) -> str:
+    def reached(
+        self, seconds: float, ratio: float, idle: float, free_memory: float
+    ) -> str:
         """Which of them has been reached; empty if none has."""
-        for field in dataclasses.fields(self):
-            name = field.name
-            here = {"seconds": seconds, "ratio": ratio, "idle": idle}[name]
-            if here >= getattr(self, name):
+        if free_memory < self.free_memory:
+            return "free_memory"
+        here = {"seconds": seconds, "ratio": ratio, "idle": idle}
+        for name, value in here.items():
+            if value >= getattr(self, name):
                 return name
         return ""
+
+
+def free_memory() -> float:
+    """Bytes that programs could still have; infinite if nobody says.
+
+    As Linux estimates it in ``/proc/meminfo``, in kB.
+    """
+    try:
+        text = Path("/proc/meminfo").read_text()
+        (line,) = re.findall(r"^MemAvailable: *(\d+) kB$", text, re.MULTILINE)
+    except (OSError, ValueError):
+        return math.inf
+    return int(line) * 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,6 +106,7 @@ class MemberView:
         sent: bytes that went to others.
         checking: it is still looking at what was there.
         error: what went wrong for good; empty if nothing did.
+        heard: a tracker has answered or failed, or there is none to ask.
     """
 
     have: Sequence[bool]
@@ -94,6 +117,7 @@ class MemberView:
     sent: int
     checking: bool
     error: str
+    heard: bool = True
 
 
 class Member:
@@ -104,6 +128,7 @@ class Member:
         id: the peer id.
         error: what went wrong for good; empty if nothing did.
         bad_pieces: how many came that were not what they had to be.
+        asked: a tracker has answered, or failed.
         seeding: it is complete, and kept up for others.
         ended: why it has left: "asked", "closed" or which limit was reached;
             empty if it has not.
@@ -123,6 +148,7 @@ class Member:
         self.handle = handle
         self.error = ""
         self.bad_pieces = 0
+        self.asked = False
         self.seeding = False
         self.ended = ""
         self.flushed = flushed
@@ -165,6 +191,7 @@ class Member:
             checking=status.state
             in (states.checking_files, states.checking_resume_data),
             error=broken,
+            heard=self.asked or not self.torrent.trackers,
         )
 
     def add_piece(self, index: int, data: bytes) -> None:

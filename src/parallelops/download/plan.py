@@ -41,9 +41,14 @@ _STUCK = 1.0
 _PLENTY = 8
 # And as many times what the swarm needs to bring something new.
 _QUIET = 2.0
+# A tracker that is asked by ten thousand at once takes as long; who does not
+# wait for it believes that nobody else is there.
+_UNHEARD = 30.0
 # So many there may be where others go to the origin, and nobody is seen.
 _UNSEEN = 8192
 _PACES = 8
+# A pause is halved so many times at the most, and a chance doubled.
+_HALVED = 16
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +177,7 @@ class Plan:
         if self._left_to_others and not view.peers:
             # They are still to be found, and nobody knows how many look.
             members = max(members, _UNSEEN)
-        chance = FETCHERS * 2 ** (self._draws - 1) / members
+        chance = FETCHERS * 2 ** min(self._draws - 1, _HALVED) / members
         if self._runtime.random.random() < chance:
             self.stalled, self._help_at = True, now
         else:
@@ -191,7 +196,8 @@ class Plan:
         if known != self._known:
             self._known, self._known_since = known, now
         settled = bool(known) and now - self._known_since >= _SETTLED
-        ready = settled or bool(self.count) or now >= self._begin
+        begin = self._begin if view.heard else self._begin + _UNHEARD
+        ready = settled or bool(self.count) or now >= begin
         if self.decision is not None:
             ready = ready or self.decision.admitted.at_once
         return ready and not view.checking
@@ -254,7 +260,7 @@ class Plan:
         missing = [piece for piece in wanted if piece not in taken]
         if missing and now >= self._help_at and not reading:
             piece = self._runtime.random.choice(missing)
-            self._help_at = now + self._stall / 2**self._helped
+            self._help_at = now + self._stall / 2 ** min(self._helped, _HALVED)
             self._helped += 1
             yield range(piece, piece + 1)
 
@@ -280,7 +286,7 @@ class Plan:
             since = max(since, self._least_since)
         pause = max(pause, _QUIET * max(self._paces, default=0.0))
         spare = others or begun
-        pause *= self._patience / 2**self._spares
+        pause *= self._patience / 2 ** min(self._spares, _HALVED)
         if spare and now - since >= pause:
             self._spares += 1
             piece = chance.choice(chance.choice(spare))

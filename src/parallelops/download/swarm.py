@@ -11,7 +11,7 @@ import hashlib
 import ipaddress
 from typing import TYPE_CHECKING, Any, Self
 
-from parallelops.download.member import Member, SeedLimits
+from parallelops.download.member import Member, SeedLimits, free_memory
 from parallelops.errors import MissingDependency, SwarmError
 from parallelops.redact import redact_text
 from parallelops.runtime import ThreadRuntime
@@ -46,7 +46,6 @@ _SETTINGS = {
     "in_enc_policy": 2,
     # By default what happens is seen after half a second.
     "tick_interval": _TICK,
-    "request_queue_time": 1,
     # Who has a piece need not know who else has: with many members half of
     # the messages would be that.
     "send_redundant_have": False,
@@ -142,7 +141,8 @@ class Swarm:
                     "peer_fingerprint": self.id.decode(),
                     "alert_mask": category.error_notification
                     | category.status_notification
-                    | category.storage_notification,
+                    | category.storage_notification
+                    | category.tracker_notification,
                 }
             )
         except (RuntimeError, ValueError) as error:
@@ -296,6 +296,10 @@ class Swarm:
             # It would go on and wait for ever.
             member.error = redact_text(alert.message())
             member.finished.set()
+        elif isinstance(
+            alert, (lt.tracker_reply_alert, lt.tracker_error_alert)
+        ):
+            member.asked = True
         elif isinstance(alert, lt.hash_failed_alert):
             member.bad_pieces += 1
 
@@ -312,6 +316,7 @@ class Swarm:
             seconds,
             status.total_payload_upload / member.torrent.size,
             seconds if idle < 0 else min(idle, seconds),
+            free_memory(),
         )
         if reached:
             member.leave(reached)

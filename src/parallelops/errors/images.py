@@ -13,6 +13,7 @@ __all__ = [
     "ArchiveRefused",
     "CatalogError",
     "DataMismatch",
+    "DestinationBusy",
     "DestinationError",
     "FetchCancelled",
     "FetchError",
@@ -162,6 +163,10 @@ class DestinationError(FetchError):
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"cannot write {path}: {reason}")
         self.path = path
+
+
+class DestinationBusy(DestinationError):
+    """Somebody else is making the same file, or shares what was made."""
 
 
 class FetchCancelled(FetchError):

@@ -84,7 +84,8 @@ class Destination:
             key: what it is going to be, such as its digest.
 
         Raises:
-            DestinationError: there can be none, or somebody is making it.
+            DestinationBusy: somebody else makes such a file.
+            DestinationError: there can be none.
         """
         if not isinstance(self._made, Landing) or self._known != (size, key):
             self.discard()

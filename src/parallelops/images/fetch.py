@@ -119,7 +119,8 @@ class Fetcher:
         strategy: in which order locations are tried; as they come, by
             default.
         context: what the strategy may know. If it has metrics, what is
-            fetched is measured. Its runtime gives the clocks.
+            fetched is measured. Its runtime gives the clocks; by default it
+            is that of the executor.
         options: what handlers may do.
         executor: for handlers that do several things side by side, such as
             reading parts of an image. It is not shut down. Without one they
@@ -140,6 +141,8 @@ class Fetcher:
     ) -> None:
         if executor is not None:
             executor.traits.check_memory(executor.name, "fetcher")
+            # Its threads may be green ones, and wait as it does.
+            context = context or SelectionContext(runtime=executor.runtime)
         self._handlers = load_handlers() if handlers is None else handlers
         self._strategy = strategy or Chain(())
         self._context = context or SelectionContext()

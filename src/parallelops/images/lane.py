@@ -188,7 +188,7 @@ class Lane:
         the limiter lets no more through in a second."""
         lasted = max(now - self._portioned, _MOMENT / 2)
         most = int(self._portion * _MOMENT / lasted)
-        self._portion = min(max(most, least), _LARGEST)
+        self._portion = max(min(most, _LARGEST), least)
         self._portioned = now
         if self.limiter is None:
             return self._portion

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from parallelops.download.downloader import Downloader
@@ -21,14 +22,12 @@ from parallelops.download.kernel import (
 )
 from parallelops.download.plan import HerdOptions
 from parallelops.download.swarm import Swarm
-from parallelops.errors import FetchError
-from parallelops.images import Handled, NotForMe
+from parallelops.errors import DestinationBusy, FetchError, SwarmError
+from parallelops.images import Handled, NotForMe, copying
 from parallelops.landing import Landing
 from parallelops.origin import HTTPSource, is_http
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from parallelops.download.gate import Gate
     from parallelops.download.image import DownloadResult, Progress
     from parallelops.images import Destination, FetchContext, Selectable
@@ -39,8 +38,10 @@ __all__ = ["TorrentHandler", "share"]
 class TorrentHandler:
     """A handler that takes part in a swarm which the caller keeps.
 
-    So the images that it brought go on being given to others. The file and
-    what others get are one: who writes to the file leaves the swarm first.
+    So the images that it brought go on being given to others. Without a
+    spool, the file and what others get are one: who writes to the file
+    leaves the swarm first. With one the file is a copy, by sharing blocks
+    where the file system does that. Groups need one, as their folder moves.
 
     The location itself is the origin of the swarm, if it is at an http or
     https URL. Who goes there is decided by the gate.
@@ -50,6 +51,7 @@ class TorrentHandler:
         gate, herd: see :class:`~parallelops.download.Downloader`. By
             default a swarm that brings nothing for as long as a host may be
             silent is given up.
+        spool: a folder for what is given to others.
     """
 
     def __init__(
@@ -58,10 +60,12 @@ class TorrentHandler:
         *,
         gate: Gate | None = None,
         herd: HerdOptions | None = None,
+        spool: str | os.PathLike[str] | None = None,
     ) -> None:
         self._swarm = swarm
         self._gate = gate
         self._herd = herd
+        self._spool = None if spool is None else Path(spool)
 
     def __call__(
         self,
@@ -74,7 +78,8 @@ class TorrentHandler:
         Raises:
             TorrentRefused: the torrent must not be used.
             TransferError: neither the swarm nor the origin gave the data.
-            SwarmError: the swarm broke, and there is no origin.
+            SwarmError: the swarm broke, and there is no origin; or the
+                image is shared already.
             DataMismatch: it is not the data that is wanted.
             DestinationError: it can't be written.
         """
@@ -82,22 +87,40 @@ class TorrentHandler:
         if reason:
             return NotForMe(reason)
         # It has a name of its own until the caller gives it the right one.
-        name = hashlib.sha256(os.fsencode(destination.path.name)).hexdigest()
-        path = destination.path.with_name(f".parallelops-{name[:16]}.torrent")
+        folder = self._spool or destination.path.parent
+        of = f"{destination.path.name} {context.wanted.digest}"
+        name = hashlib.sha256(os.fsencode(of)).hexdigest()[:16]
+        path = folder / f".parallelops-{name}.torrent"
         try:
             result = self._fetched(location, path, context)
-            file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                destination.link(file)
-            finally:
-                os.close(file)
+        except DestinationBusy as error:
+            # Others can bring it all the same.
+            raise SwarmError(
+                f"the image is shared already: {error}"
+            ) from error
         except BaseException:
             Landing.clear(path)
             raise
+        try:
+            self._hand_on(path, destination, context)
         finally:
             path.unlink(missing_ok=True)
         came = sum(result.received.values()) - result.received["disk"]
         return Handled("torrent", checked=True, received=came)
+
+    def _hand_on(
+        self, path: Path, destination: Destination, context: FetchContext
+    ) -> None:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if self._spool is None:
+                destination.link(file)
+            else:
+                copying.copy(
+                    file, destination.create(), lambda size: context.check()
+                )
+        finally:
+            os.close(file)
 
     def _fetched(
         self, location: Selectable, path: Path, context: FetchContext

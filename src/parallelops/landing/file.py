@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from parallelops.errors import DestinationError
+from parallelops.errors import DestinationBusy, DestinationError
 from parallelops.landing.blocks import Blocks
 from parallelops.landing.place import Place, explained
 
@@ -56,8 +56,8 @@ class Landing:
         size: bytes it will have.
 
     Raises:
-        DestinationError: the file can't be made there, or somebody is
-            making it at this moment.
+        DestinationBusy: somebody is making it at this moment.
+        DestinationError: the file can't be made there.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class Landing:
     def remove(self) -> None:
         """Remove the private folder and what is in it."""
         with explained(self.path), contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(self.folder)
+            shutil.rmtree(self.folder.name, dir_fd=self._place.directory)
         self.close()
 
     def is_there(self, digest: Digest) -> bool:
@@ -210,7 +210,7 @@ class Landing:
     def clear(cls, path: Path) -> None:
         """Remove what was left of a file that was to be at ``path``.
 
-        What somebody makes right now stays.
+        What somebody makes right now stays, and so does what is not ours.
         """
         if cls.folder_for(path).exists():
             with contextlib.suppress(DestinationError):
@@ -247,7 +247,7 @@ class Landing:
                     return folder
             except BlockingIOError:
                 os.close(folder)
-                raise DestinationError(
+                raise DestinationBusy(
                     str(self.path), "somebody writes or shares it right now"
                 ) from None
             except FileNotFoundError:

@@ -26,7 +26,7 @@ class Server:
     def client(self, *command, **options):
         """Run a program that has to work."""
         subprocess.run(
-            command, check=True, capture_output=True, timeout=60, **options
+            command, check=True, capture_output=True, timeout=180, **options
         )
 
     def stop(self):

@@ -43,7 +43,7 @@ def test_green_threads_scrub(glance):
         [sys.executable, "-c", SCRUB, "--glance-config", glance.config],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr
     assert "75 deleted; 40 images deleted" in done.stdout

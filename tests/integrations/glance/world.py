@@ -217,7 +217,7 @@ class World:
             ],
             check=True,
             capture_output=True,
-            timeout=120,
+            timeout=180,
         )
 
     # -- what can be seen
@@ -297,7 +297,7 @@ class World:
             ],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
 
 
@@ -309,5 +309,5 @@ def migrate(url, path):
         [BIN / "glance-manage", "--config-file", config, "db_sync"],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=180,
     )

@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from parallelops.errors import DataMismatch
+from parallelops.errors import DataMismatch, DestinationBusy
 from parallelops.images.handler import Handled, NotForMe
 from parallelops.landing import RunningDigest
 from parallelops.origin import (
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from parallelops.images.destination import Destination
     from parallelops.images.handler import FetchContext
     from parallelops.images.strategy import Selectable
-    from parallelops.landing import Digest
+    from parallelops.landing import Digest, Landing
     from parallelops.origin import HTTPOrigin
 
 __all__ = ["get", "opened", "read_all"]
@@ -52,12 +52,15 @@ def get(
     expected = context.wanted.expected
     with opened(location, context) as origin:
         size = origin.ask()
-        if expected is None or size is None:
-            _in_one_go(origin, destination, context)
-            return Handled("http")
-        context.wanted.check_size(size)
-        _in_parts(origin, size, expected, destination, context)
-        return Handled("http", checked=True, received=origin.received)
+        if expected is not None and size is not None:
+            context.wanted.check_size(size)
+            # Where somebody else makes the same file, the last one wins.
+            with contextlib.suppress(DestinationBusy):
+                landing = destination.resume(size, str(expected))
+                _in_parts(origin, landing, expected, context)
+                return Handled("http", checked=True, received=origin.received)
+        _in_one_go(origin, destination, context)
+        return Handled("http")
 
 
 @contextlib.contextmanager
@@ -113,12 +116,10 @@ def _in_one_go(
 
 def _in_parts(
     origin: HTTPOrigin,
-    size: int,
+    landing: Landing,
     expected: Digest,
-    destination: Destination,
     context: FetchContext,
 ) -> None:
-    landing = destination.resume(size, str(expected))
     before = landing.blocks.done()
     while True:
         running = RunningDigest(expected, landing.read, landing.blocks)

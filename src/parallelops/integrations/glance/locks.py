@@ -28,6 +28,9 @@ __all__ = ["SERVERS", "FileLocks", "Locks", "Server", "ServerLocks"]
 
 _log = logging.getLogger(__name__)
 
+# Seconds for which a server may be told to wait: in milliseconds, 31 bits.
+_LONGEST = 2_000_000
+
 # struct flock, as C lays it out: type, whence, start, length, process.
 _FLOCK = "hhqqi4x"
 
@@ -211,7 +214,7 @@ class ServerLocks:
             try:
                 self._set_lease(lease)
             except CatalogError:
-                self.close()
+                self._end()
                 raise
         answers = self._ask(self._server.take, wanted, lease)
         if not answers:
@@ -234,6 +237,12 @@ class ServerLocks:
 
     def close(self) -> None:
         """See :meth:`Locks.close`."""
+        # The server takes a moment to notice that a connection has ended.
+        self.release(tuple(self.held))
+        self._end()
+
+    def _end(self) -> None:
+        """End the connection, and with it all that is held."""
         self.held.clear()
         connection, self._connection = self._connection, None
         self._seconds = None
@@ -263,11 +272,11 @@ class ServerLocks:
             )
         except CatalogError as error:
             _log.warning("the locks on images are lost: %s", error)
-            self.close()
+            self._end()
             return []
 
     def _set_lease(self, lease: float) -> None:
-        seconds = max(round(lease), 1)
+        seconds = min(max(round(lease), 1), _LONGEST)
         if seconds != self._seconds:
             self._database.ask(
                 self._connection, self._server.lease, {"seconds": seconds}

@@ -1,0 +1,150 @@
+"""What an agent reads from the origin, and when, under a clock of the test."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from parallelops.download import Always, HerdOptions, Never, Torrent
+from parallelops.download.gate import Pass
+from parallelops.download.member import MemberView, Peer
+from parallelops.download.plan import Plan
+from parallelops.testing import FakeClock
+
+PIECES = 256
+TORRENT = Torrent(PIECES << 14, 1 << 14, bytes(20 * PIECES))
+ME, OTHER = b"m" * 20, b"o" * 20
+
+
+class Gate:
+    """Owns what the test says."""
+
+    def __init__(self, owns, **options):
+        self.passed = Pass(owns, "so", **options)
+
+    def admit(self, view):
+        return self.passed
+
+
+class Agent:
+    """A plan, and what it sees."""
+
+    def __init__(self, gate, **options):
+        self.clock = FakeClock()
+        self.clock.random = random.Random(1)
+        self.plan = Plan(TORRENT, ME, gate, HerdOptions(**options), self.clock)
+        self.have = [False] * PIECES
+        self.elsewhere = [0] * PIECES
+        self.seen = {"peers": (Peer(OTHER, ("h", 1), False),), "members": 2}
+        self.received = 0
+
+    def reads(self, seconds=0.0):
+        """What it would read after so many seconds."""
+        self.clock.advance(seconds)
+        view = MemberView(
+            have=self.have,
+            availability=self.elsewhere,
+            received=self.received,
+            sent=0,
+            checking=False,
+            error="",
+            **self.seen,
+        )
+        self.plan.look(view, False)
+        self.plan.decide(view, "")
+        if not self.plan.may_begin(view):
+            return None
+        return list(self.plan.reads(view, (), False))
+
+    def alone(self, **seen):
+        self.seen = {"peers": (), "members": 1, **seen}
+
+
+def test_others_are_looked_for_before_anything_is_read():
+    """But not for long."""
+    agent = Agent(Always())
+    agent.alone()
+    assert agent.reads() is None
+    assert agent.reads(1.5)
+
+
+def test_who_is_told_that_it_begins_does_not_look_for_others():
+    """The tracker knows that there are none."""
+    agent = Agent(Gate(lambda extent: True, at_once=True))
+    agent.alone(heard=False)
+    assert agent.reads()
+
+
+def test_who_waits_for_the_tracker_is_not_alone():
+    """It may only be slow."""
+    agent = Agent(Always())
+    agent.alone(heard=False)
+    assert agent.reads(10.0) is None
+    agent.alone(heard=True)
+    assert agent.reads()
+
+
+def test_the_last_resort_waits_for_the_gate():
+    """All others wait for it as well."""
+    agent = Agent(Gate(None, pending=True), stall=1.0)
+    agent.reads(0.3)
+    for _ in range(10):
+        assert not agent.reads(5.0)
+    agent.plan._gate = Never()
+    assert agent.reads(5.0)
+
+
+def test_few_of_many_go_as_a_last_resort():
+    """And in the end all of them."""
+    went = []
+    for seed in range(200):
+        agent = Agent(Never(), stall=1.0)
+        agent.clock.random.seed(seed)
+        agent.seen["members"] = 1000
+        agent.reads(0.3)
+        times = (n for n in range(1, 20) if agent.reads(2.5))
+        went.append(next(times))
+    assert 1 <= went.count(1) <= 6
+    assert max(went) <= 9
+
+
+def test_what_is_others_is_left_to_them_while_they_get_on():
+    """They have it before one learns of it."""
+    agent = Agent(Gate(lambda extent: False))
+    # Nearly all is there, and a piece more each second.
+    for piece in range(PIECES - 20):
+        agent.elsewhere[piece] = 1
+    agent.reads(0.5)
+    for piece in range(PIECES - 20, PIECES - 5):
+        agent.elsewhere[piece] = 1
+        agent.received += 1
+        assert not agent.reads(1.0)
+    agent.received += 1
+    assert agent.reads(7.0)
+
+
+def test_what_nobody_brings_is_taken_over_faster_and_faster():
+    """Whoever had it has not come back; and no pause is too short to tell."""
+    agent = Agent(Gate(lambda extent: False))
+    agent.reads(0.5)
+    times = []
+    for _ in range(PIECES):
+        while not (found := agent.reads(0.05)):
+            pass
+        times.append(agent.clock.monotonic())
+        for piece in found[0]:
+            agent.have[piece] = True
+    assert all(agent.have)
+    assert times[-1] - times[-20] < 2.0
+
+
+@pytest.mark.parametrize("start", [0.0, 0.5])
+def test_holders_of_places_begin_apart(start):
+    """At their part of the order that all go by."""
+    agent = Agent(Gate(lambda extent: True, start=start))
+    agent.reads(0.3)
+    first = agent.reads(0.3)[0]
+    order = agent.plan._order
+    part = order[first[0] // agent.plan._per_extent] / 2**64
+    assert start <= part < start + 0.1
