@@ -221,6 +221,17 @@ def test_without_a_tracker_others_decide():
     assert "the tracker is gone" in passed.reason
 
 
+def test_a_tracker_that_fails_without_a_word_has_failed():
+    """Others decide, and nobody goes on to wait for it."""
+
+    def ask(image, peer):
+        raise TimeoutError
+
+    passed = Lease(ask).admit(view_of(b"me", []))
+    assert passed.owns is not None
+    assert "TimeoutError" in passed.reason
+
+
 def test_nobody_waits_for_a_tracker():
     """It is asked by a worker; until then others go."""
     executor = ManualExecutor()

@@ -134,7 +134,7 @@ class Lease:
         try:
             return self._ask(image, me)
         except (OSError, ValueError, TransferError) as error:
-            return f"{error}"
+            return str(error) or type(error).__name__
 
     @staticmethod
     def _take(held: _Held, view: View, answer: Grant | str) -> None:
