@@ -210,9 +210,9 @@ def compare(glance: Any, chosen: argparse.Namespace, delay: float) -> None:
 
     def run(side: str, images: int) -> float:
         glance.empty()
-        ids = glance.many_deleted(images, LOCATIONS)
+        glance.many_deleted(images, LOCATIONS)
         took = seconds(start(glance, side, delay))
-        left = [i for i in ids if glance.status(i)[0] != "deleted"]
+        left = glance.rows("images", status="pending_delete")
         if left and side != "bare":
             print(f"{side} left {len(left)} of {images} images")
         return images / took
@@ -250,7 +250,7 @@ def share(glance: Any, chosen: argparse.Namespace) -> None:
 
     def run(scrubbers: int) -> float:
         glance.empty()
-        ids = glance.many_deleted(chosen.images * 3, LOCATIONS)
+        glance.many_deleted(chosen.images * 3, LOCATIONS)
         children = [start(glance, "one", 0.05) for _ in range(scrubbers)]
         for child in children:
             assert child.stdout is not None
@@ -263,7 +263,7 @@ def share(glance: Any, chosen: argparse.Namespace) -> None:
         for child in children:
             seconds(child)
         took = time.perf_counter() - began
-        assert all(glance.status(i)[0] == "deleted" for i in ids)
+        assert not glance.rows("images", status="pending_delete")
         return took
 
     pairs = harness.interleave(

@@ -11,7 +11,6 @@ from tests.download.origin import serving
 
 from parallelops import config, load_executor
 from parallelops.download import (
-    Downloader,
     HerdOptions,
     Image,
     Rendezvous,
@@ -87,27 +86,42 @@ def test_all_of_a_download_comes_from_options(conf, executor, tmp_path):
             torrent=torrent,
             sources=[config.source_from(made, origin.url)],
         )
-        downloader = config.downloader_from(
-            made, executor, swarm=swarm, torrent=torrent
-        )
+        downloader = config.downloader_from(made, executor, swarm=swarm)
         result = downloader.fetch(image, tmp_path / "image")
     assert (tmp_path / "image").read_bytes() == DATA
     assert result.decision == "origin"
 
 
-def test_leases_need_a_tracker(conf, executor):
-    """Of the options, or of the torrent."""
-    with pytest.raises(ConfigError, match="download_gate") as caught:
-        config.downloader_from(conf(gate="lease"), executor)
-    assert "tracker" in str(caught.value)
-    url = "http://127.0.0.1:1/announce"
-    made = conf(gate="lease", trackers=url)
-    assert isinstance(config.downloader_from(made, executor), Downloader)
-    writer = TorrentWriter(len(DATA))
+def test_leases_need_a_tracker(conf, executor, tmp_path):
+    """Of the options, or of the torrent; else the image is not shared."""
+    pytest.importorskip("libtorrent")
+    dead = "http://127.0.0.1:1/announce"
+    writer = TorrentWriter(len(DATA), piece_size=1 << 14)
     writer.update(DATA)
-    torrent = dataclasses.replace(writer.finish(), trackers=(url,))
-    made = conf(gate="lease")
-    config.downloader_from(made, executor, torrent=torrent)
+    torrent = writer.finish()
+    named = dataclasses.replace(torrent, trackers=(dead,))
+    with (
+        serving(DATA) as origin,
+        config.swarm_from(conf(listen="127.0.0.1:0")) as swarm,
+    ):
+        for number, (options, known, shared) in enumerate(
+            (
+                ({}, torrent, False),
+                ({"trackers": dead}, torrent, True),
+                ({}, named, True),
+            )
+        ):
+            made = conf(gate="lease", grace=0.1, **options)
+            image = Image(
+                digest=DIGEST,
+                torrent=known,
+                sources=[config.source_from(made, origin.url)],
+            )
+            downloader = config.downloader_from(made, executor, swarm=swarm)
+            result = downloader.fetch(image, tmp_path / str(number))
+            assert ("tracker" not in result.reason) == shared
+            for member in list(swarm._members.values()):
+                member.leave()
 
 
 def test_an_option_can_be_said_again(conf):

@@ -219,6 +219,7 @@ IMAGE_HANDLERS = Namespace(
 ORIGIN_GATES = Namespace(
     name="parallelops.origin_gates",
     builtins={
+        "auto": "parallelops.download.gates:auto",
         "rendezvous": "parallelops.download.gates:rendezvous",
         "lease": "parallelops.download.gates:lease",
         "lottery": "parallelops.download.gates:lottery",

@@ -83,7 +83,7 @@ def said(capsys, *line) -> str:
         ("tracker --listen 127.0.0.1:70000", "is not ADDRESS:PORT"),
         ("tracker --torrent /nonexistent", "/nonexistent: No such file"),
         ("image torrent show /nonexistent", "/nonexistent: No such file"),
-        ("image get --out x --url http://x/", "required: --digest"),
+        ("image get --out x --url http://x/", "give --digest"),
         ("operations list /nonexistent", "cannot open the journal"),
         ("operations audit /etc/passwd", "it is not a journal"),
         ("scrub --config-file /nonexistent", "/nonexistent"),
@@ -223,9 +223,12 @@ def interrupted(process) -> None:
 
 
 def started(*arguments, **options) -> subprocess.Popen[str]:
-    """A command in a group of its own."""
+    """A command in a group of its own.
+
+    Without warnings: Ctrl-C may come before a socket has an owner.
+    """
     return subprocess.Popen(
-        [*PARALLELOPS, *arguments],
+        [sys.executable, "-m", "parallelops", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

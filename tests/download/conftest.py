@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import random
+import traceback
 
 import pytest
 
 from parallelops import load_executor
 
 SIZE = 3_000_001
+SECRET = "?temp_url_sig=hunter2&temp_url_expires=1"
 
 
 def digest_of(data):
     return "sha512:" + hashlib.sha512(data).hexdigest()
+
+
+def told(what):
+    """All that an error or a result says; no secret is in it."""
+    if isinstance(what, BaseException):
+        text = "".join(traceback.format_exception(what))
+    else:
+        text = repr(what)
+    assert "hunter2" not in text
+    return text
+
+
+@pytest.fixture(autouse=True)
+def no_secret(caplog):
+    """Whatever goes wrong, no log has the secret of a URL."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    for when in ("setup", "call"):
+        for record in caplog.get_records(when):
+            assert "hunter2" not in record.getMessage()
+            told(record.exc_info and record.exc_info[1])
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 
 import pytest
-from tests.download.conftest import SIZE, digest_of
+from tests.download.conftest import SECRET, SIZE, digest_of
 from tests.download.origin import serving
 
 FULL = bool(os.environ.get("FULL"))
@@ -33,11 +34,17 @@ class Killer:
         self.digest = digest_of(data)
         self.size = len(data)
         self.origin = stack.enter_context(serving(data, behave=self.behave))
+        self.url = self.origin.url + SECRET
+        self.errors = stack.enter_context(
+            tempfile.TemporaryFile("w+")  # noqa: SIM115 - the stack does
+        )
+        stack.callback(self.look_for_secrets)
         self.zygote = stack.enter_context(
             subprocess.Popen(
                 [sys.executable, "-m", "tests.download.fetch_and_die"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                stderr=self.errors,
                 text=True,
             )
         )
@@ -62,10 +69,15 @@ class Killer:
         request.send = looking
         return False
 
+    def look_for_secrets(self):
+        """In what was logged by those who were killed, or were not."""
+        self.errors.seek(0)
+        assert "hunter2" not in self.errors.read()
+
     def run(self, path, kill_at=math.inf):
         """Whether it came to its end."""
         self.kill_at = kill_at
-        line = f"{self.origin.url} {path} {self.size} {self.digest}\n"
+        line = f"{self.url} {path} {self.size} {self.digest}\n"
         self.zygote.stdin.write(line)
         self.zygote.stdin.flush()
         self.child = int(self.zygote.stdout.readline())

@@ -9,7 +9,7 @@ import time
 import traceback
 
 import pytest
-from tests.download.conftest import SIZE, digest_of
+from tests.download.conftest import SECRET, SIZE, digest_of
 from tests.download.origin import serving
 
 from parallelops import load_executor
@@ -22,7 +22,6 @@ from parallelops.errors import (
 )
 
 EXTENT = 1 << 19
-SECRET = "?temp_url_sig=hunter2&temp_url_expires=1"
 
 
 def image_of(data, *urls, size=SIZE, **options):

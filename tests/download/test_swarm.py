@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from tests.download.conftest import SIZE, digest_of
+from tests.download.conftest import SECRET, SIZE, digest_of, told
 from tests.download.origin import serving, slow_line
 
 from parallelops import load_executor
@@ -65,6 +65,7 @@ class Agent:
                 ).fetch(image, self.path, cancelled=cancelled)
             except Exception as error:
                 self.error = error
+        told(self.error or self.result)
         return self.result
 
     def start(self, image, **options):
@@ -94,7 +95,11 @@ def image_of(data, *urls, others=(), **options):
     return Image(
         digest=digest_of(data),
         torrent=torrent_of(data),
-        sources=[HTTPSource(urls, timeout=5.0)] if urls else [],
+        sources=[
+            HTTPSource([url + SECRET for url in urls], timeout=5.0),
+        ]
+        if urls
+        else [],
         peers=[agent.address for agent in others],
         **options,
     )

@@ -36,7 +36,7 @@ def test_a_place_is_held_by_one(sim):
                 image=IMAGE, peer=peer, host="10.0.0.1", port=1, left=1
             )
         )
-        places[number] = register.lease(IMAGE, peer)
+        places[number] = register.lease(IMAGE, peer).place
 
     threads = [
         sim.runtime.spawn(lambda n=n: agent(n), name=f"agent-{n}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import signal
 import socket
 import subprocess
 import time
 
+libc = ctypes.CDLL(None)
 SECONDS = 60  # to begin, on a machine that has much else to do
 
 
@@ -26,6 +28,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                preexec_fn=_end_with_parent,
                 **options,
             )
         self.port = port
@@ -53,6 +56,12 @@ class Server:
             except subprocess.TimeoutExpired:
                 self.process.kill()
         self.process.wait()
+
+
+def _end_with_parent():
+    """Have the kernel end this process, should the tests be killed."""
+    set_parent_death_signal = 1
+    libc.prctl(set_parent_death_signal, signal.SIGTERM)
 
 
 def free_ports(count):

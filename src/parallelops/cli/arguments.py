@@ -6,7 +6,9 @@ import argparse
 import ipaddress
 import math
 
-__all__ = ["count", "listening", "seconds"]
+from parallelops.landing import Digest
+
+__all__ = ["count", "digest", "endpoint", "listening", "network", "seconds"]
 
 
 def count(text: str) -> int:
@@ -24,6 +26,48 @@ def count(text: str) -> int:
             f"{text!r} is not a whole number above 0"
         )
     return number
+
+
+def seconds(text: str) -> float:
+    """A number of seconds, 0 or more.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds"
+        )
+    return number
+
+
+def digest(text: str) -> str:
+    """A digest, such as sha512:HEX.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        Digest.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def endpoint(text: str) -> tuple[str, int]:
+    """An address and a port.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not ADDRESS:PORT")
+    return host.strip("[]"), int(port)
 
 
 def listening(text: str) -> str:
@@ -45,18 +89,13 @@ def listening(text: str) -> str:
     return text
 
 
-def seconds(text: str) -> float:
-    """A number of seconds, 0 or more.
+def network(text: str) -> str:
+    """A network, such as 10.0.0.0/8.
 
     Raises:
         ArgumentTypeError: it is none.
     """
     try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of seconds"
-        )
-    return number
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no network") from error

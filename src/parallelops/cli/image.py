@@ -6,20 +6,24 @@ import argparse
 import dataclasses
 import json
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops import load_executor
-from parallelops.cli.arguments import count, seconds
+from parallelops.cli import imageseed
+from parallelops.cli.arguments import count, digest, endpoint, seconds
+from parallelops.cli.imageseed import read_torrent
 from parallelops.cli.progress import shown
+from parallelops.cli.stopping import StopSignal
 from parallelops.cli.table import print_fields
+from parallelops.errors import ParallelopsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from parallelops.download import Swarm, Torrent
+    from parallelops.download import Image, Swarm
     from parallelops.executor import Executor
+    from parallelops.runtime import Runtime
 
 __all__ = ["add_to", "run"]
 
@@ -38,6 +42,7 @@ def add_to(commands: Any) -> None:
         metavar="ACTION", required=True, title="actions"
     )
     _add_get(actions)
+    imageseed.add_to(actions)
     torrent = actions.add_parser("torrent", help="make or show a torrent")
     kinds = torrent.add_subparsers(
         metavar="ACTION", required=True, title="actions"
@@ -54,6 +59,7 @@ def add_to(commands: Any) -> None:
         metavar="URL",
         help="whom to announce to; may be repeated",
     )
+    create.add_argument("--json", action="store_true", help="print JSON")
     create.set_defaults(run=_create)
     show = kinds.add_parser("show", help="show what a torrent says")
     show.add_argument("torrent", type=Path, metavar="TORRENT")
@@ -77,9 +83,24 @@ def _add_get(actions: Any) -> None:
     )
     get.add_argument(
         "--digest",
-        required=True,
+        type=digest,
         metavar="sha512:HEX",
         help="what it must come to",
+    )
+    get.add_argument(
+        "--lookup",
+        type=Path,
+        metavar="FILE",
+        help="take URLs, digest and torrent from Ironic's answer to a "
+        "look-up, in JSON",
+    )
+    get.add_argument(
+        "--kernel",
+        type=Path,
+        nargs="?",
+        const="/proc/cmdline",
+        metavar="FILE",
+        help="take them from the kernel's arguments; default: /proc/cmdline",
     )
     get.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="write it here"
@@ -87,29 +108,14 @@ def _add_get(actions: Any) -> None:
     get.add_argument(
         "--torrent", type=Path, metavar="FILE", help="share it with others"
     )
-    get.add_argument(
-        "--listen",
-        default="0.0.0.0:6881",
-        metavar="ADDRESS:PORT",
-        help="for those others; default: 0.0.0.0:6881",
-    )
+    imageseed.add_swarm_to(get)
     get.add_argument(
         "--peer",
         action="append",
-        type=_address,
+        type=endpoint,
         default=[],
         metavar="ADDRESS:PORT",
         help="another one; may be repeated",
-    )
-    get.add_argument(
-        "--network",
-        action="append",
-        default=[],
-        metavar="CIDR",
-        help="talk to nobody elsewhere; may be repeated",
-    )
-    get.add_argument(
-        "--rack", metavar="NAME", help="what is near has the same"
     )
     get.add_argument(
         "--gate",
@@ -146,13 +152,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Get an image, and share it for a while."""
     from parallelops.download import SeedLimits, Swarm
 
-    signal.signal(signal.SIGTERM, _interrupt)
-    torrent = None
-    if arguments.torrent is not None:
-        torrent = _torrent(arguments.torrent)
+    # What has come by then is kept for the next run.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with load_executor("thread", max_workers=8) as executor:
-        if torrent is None:
-            _get(arguments, executor, None, None)
+        image = _image(arguments, executor.runtime)
+        if image.torrent is None:
+            _get(arguments, executor, image, None)
             return 0
         with Swarm(
             arguments.listen,
@@ -160,43 +165,84 @@ def run(arguments: argparse.Namespace) -> int:
             rack=arguments.rack,
             seed_limits=SeedLimits(seconds=arguments.seed_for),
         ) as swarm:
-            _get(arguments, executor, torrent, swarm)
-            executor.runtime.sleep(arguments.seed_for)
+            _get(arguments, executor, image, swarm)
+            with StopSignal(executor.runtime) as stop:
+                stop.wait(arguments.seed_for)
+    if stop.number == signal.SIGINT:
+        raise KeyboardInterrupt
     return 0
+
+
+def _image(arguments: argparse.Namespace, runtime: Runtime) -> Image:
+    """What to get, as whoever is asked says it."""
+    from parallelops.download import (
+        HTTPSource,
+        Image,
+        image_from_instance_info,
+        image_from_kernel,
+    )
+
+    trackers = arguments.tracker
+    if arguments.lookup is not None:
+        answer = _answer(arguments.lookup)
+        return image_from_instance_info(
+            answer, trackers=trackers, runtime=runtime
+        )
+    if arguments.kernel is not None:
+        line = arguments.kernel.read_text(errors="replace")
+        return image_from_kernel(line, trackers=trackers, runtime=runtime)
+    if arguments.digest is None:
+        raise ParallelopsError(
+            "what is to be got? give --digest, --lookup or --kernel"
+        )
+    torrent = None
+    if arguments.torrent is not None:
+        torrent = read_torrent(arguments.torrent, trackers)
+    if torrent is None and not arguments.url:
+        raise ParallelopsError("where is it? give --url or --torrent")
+    return Image(
+        digest=arguments.digest,
+        sources=[HTTPSource(arguments.url)] if arguments.url else [],
+        torrent=torrent,
+        peers=arguments.peer,
+    )
+
+
+def _answer(path: Path) -> dict[str, Any]:
+    """The ``instance_info`` of an answer, or of a node."""
+    try:
+        said = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ParallelopsError(f"{path} is not JSON: {error}") from error
+    for name in ("node", "instance_info"):
+        if isinstance(said, dict):
+            said = said.get(name, said)
+    if not isinstance(said, dict):
+        raise ParallelopsError(f"{path} has no instance_info")
+    return said
 
 
 def _get(
     arguments: argparse.Namespace,
     executor: Executor,
-    torrent: Torrent | None,
+    image: Image,
     swarm: Swarm | None,
 ) -> None:
-    from parallelops.download import (
-        Downloader,
-        GateContext,
-        HTTPSource,
-        Image,
-        load_gate,
-    )
+    from parallelops.download import Downloader, GateContext, load_gate
 
-    trackers = torrent.trackers if torrent is not None else ()
+    trackers = image.torrent.trackers if image.torrent is not None else ()
     context = GateContext(
         runtime=executor.runtime, trackers=trackers, executor=executor
     )
-
+    try:
+        gate = load_gate(arguments.gate, context)
+    except ValueError as error:
+        raise ParallelopsError(str(error)) from error
+    downloader = Downloader(
+        executor, connections=arguments.connections, swarm=swarm, gate=gate
+    )
     with shown("B") as progress:
-        image = Image(
-            digest=arguments.digest,
-            sources=[HTTPSource(arguments.url)] if arguments.url else [],
-            torrent=torrent,
-            peers=arguments.peer,
-        )
-        result = Downloader(
-            executor,
-            connections=arguments.connections,
-            swarm=swarm,
-            gate=load_gate(arguments.gate, context),
-        ).fetch(image, arguments.out, progress=progress)
+        result = downloader.fetch(image, arguments.out, progress=progress)
     if arguments.done_file is not None:
         arguments.done_file.touch()
     if arguments.json:
@@ -212,19 +258,36 @@ def _get(
 
 
 def _create(arguments: argparse.Namespace) -> int:
-    from parallelops.download import TorrentWriter
+    from parallelops.download import Progress, TorrentWriter
 
-    writer = TorrentWriter(arguments.image.stat().st_size)
-    for piece in _pieces(arguments.image):
-        writer.update(piece)
-    torrent = writer.finish(arguments.tracker)
+    size = arguments.image.stat().st_size
+    done = 0
+    try:
+        writer = TorrentWriter(size)
+        with shown("B") as progress:
+            for piece in _pieces(arguments.image):
+                writer.update(piece)
+                done += len(piece)
+                if progress is not None:
+                    progress(Progress(done, size))
+        torrent = writer.finish(arguments.tracker)
+    except ValueError as error:
+        raise ParallelopsError(f"{arguments.image}: {error}") from error
     arguments.out.write_bytes(torrent.dump())
-    print(f"{arguments.out}: {torrent.info_hash.hex()}")
+    shown_hash = torrent.info_hash.hex()
+    if arguments.json:
+        print(
+            json.dumps(
+                {"torrent": str(arguments.out), "info_hash": shown_hash}
+            )
+        )
+    else:
+        print(f"{arguments.out}: {shown_hash}")
     return 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    torrent = _torrent(arguments.torrent)
+    torrent = read_torrent(arguments.torrent, [])
     said = {
         "info_hash": torrent.info_hash.hex(),
         "size": torrent.size,
@@ -237,26 +300,7 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _torrent(path: Path) -> Torrent:
-    from parallelops.download import Torrent
-    from parallelops.download.torrent import LARGEST_TORRENT
-
-    with path.open("rb") as file:
-        return Torrent.load(file.read(LARGEST_TORRENT + 1))
-
-
 def _pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             yield piece
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not ADDRESS:PORT")
-    return host.strip("[]"), int(port)
-
-
-def _interrupt(*_: object) -> None:
-    sys.exit(0)

@@ -41,7 +41,10 @@ def shown(
     except ImportError:
         yield _lines(unit, stream)
         return
-    with tqdm(unit=unit, file=stream, dynamic_ncols=True) as bar:
+    scale = unit == "B"
+    with tqdm(
+        unit=unit, unit_scale=scale, file=stream, dynamic_ncols=True
+    ) as bar:
 
         def update(progress: Progress) -> None:
             bar.total = progress.total

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from parallelops.containers import ContainerOperations
-    from parallelops.download import Downloader, HTTPSource, Swarm, Torrent
+    from parallelops.download import Downloader, HTTPSource, Swarm
     from parallelops.executor import Executor
     from parallelops.images import (
         Chain,
@@ -288,7 +288,6 @@ def downloader_from(
     executor: Executor,
     *,
     swarm: Swarm | None = None,
-    torrent: Torrent | None = None,
 ) -> Downloader:
     """Make what downloads images as ``conf`` asks for it.
 
@@ -296,12 +295,11 @@ def downloader_from(
         conf: the configuration of the service, read already.
         executor: reads from the origin, and is not shut down.
         swarm: to share images with others.
-        torrent: whose trackers to ask for leases, if ``conf`` names none.
 
     Raises:
         ConfigError: an option cannot work; see :func:`validate`.
     """
-    return downloading.downloader(checked(conf), executor, swarm, torrent)
+    return downloading.downloader(checked(conf), executor, swarm)
 
 
 def source_from(

@@ -161,7 +161,8 @@ Possible values:
   answer, or has no leases, as ``rendezvous`` for those who see most
   of the others, and as ``lottery`` for the rest.
 * ``rendezvous``: some, on whom those agree who see each other.
-* ``lease``: those to whom the tracker gives a lease.
+* ``lease``: those to whom the tracker gives a lease. Where there is
+  no tracker, nothing is shared.
 * ``lottery``: each draws a lot.
 * ``always``: all. It is for an origin that is much faster.
 * ``never``: nobody, unless nothing comes any more.

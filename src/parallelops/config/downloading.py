@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
-from parallelops.config.kinds import GROUP
-from parallelops.errors import (
-    ConfigError,
-    MissingDependency,
-    PluginError,
-)
+from parallelops.errors import SwarmError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from parallelops.download import Downloader, HTTPSource, Swarm, Torrent
+    from parallelops.download import (
+        Downloader,
+        Gate,
+        GateContext,
+        HTTPSource,
+        Swarm,
+    )
     from parallelops.executor import Executor
     from parallelops.runtime import Runtime
 
@@ -47,32 +49,25 @@ def swarm(values: Mapping[str, Any], runtime: Runtime) -> Iterator[Swarm]:
 
 
 def downloader(
-    values: Mapping[str, Any],
-    executor: Executor,
-    swarm: Swarm | None,
-    torrent: Torrent | None,
+    values: Mapping[str, Any], executor: Executor, swarm: Swarm | None
 ) -> Downloader:
     """See :func:`parallelops.config.downloader_from`."""
-    from parallelops.download import (
-        Downloader,
-        GateContext,
-        HerdOptions,
-        load_gate,
-    )
+    from parallelops.download import Downloader, HerdOptions, load_gate
 
-    trackers: Sequence[str] = values["download_trackers"]
-    if not trackers and torrent is not None:
-        trackers = torrent.trackers
-    context = GateContext(
-        fetchers=values["download_fetchers"],
-        trackers=tuple(trackers),
-        runtime=executor.runtime,
-        executor=executor,
-    )
-    try:
-        gate = load_gate(values["download_gate"], context)
-    except (MissingDependency, PluginError, ValueError) as error:
-        raise ConfigError(f"[{GROUP}] download_gate", str(error)) from error
+    def gate(context: GateContext) -> Gate:
+        trackers = values["download_trackers"] or context.trackers
+        try:
+            return load_gate(
+                values["download_gate"],
+                dataclasses.replace(
+                    context,
+                    fetchers=values["download_fetchers"],
+                    trackers=tuple(trackers),
+                ),
+            )
+        except ValueError as error:
+            raise SwarmError(str(error)) from error
+
     return Downloader(
         executor,
         connections=values["download_connections"],

@@ -35,13 +35,17 @@ from parallelops.download.kernel import (
     torrent_from_url,
 )
 from parallelops.download.lease import Grant, Lease
+from parallelops.download.lookup import (
+    image_from_instance_info,
+    image_from_kernel,
+)
 from parallelops.download.member import SeedLimits
 from parallelops.download.plan import HerdOptions
 from parallelops.download.register import Register
 from parallelops.download.stream import ImageStream
 from parallelops.download.swarm import Swarm
 from parallelops.download.torrent import Torrent, TorrentWriter
-from parallelops.download.tracker import Tracker, lease_client
+from parallelops.download.tracker import Tracker, lease_client, scrape
 from parallelops.origin import HTTPSource, Origin, Source
 
 __all__ = [
@@ -74,8 +78,11 @@ __all__ = [
     "Tracker",
     "View",
     "decide",
+    "image_from_instance_info",
+    "image_from_kernel",
     "lease_client",
     "load_gate",
+    "scrape",
     "torrent_from_instance_info",
     "torrent_from_kernel",
     "torrent_from_url",

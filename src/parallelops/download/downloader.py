@@ -55,8 +55,9 @@ class Downloader:
         timeout: seconds that one download may take.
         swarm: to share images with others, those that have a torrent. The
             downloader does not close it.
-        gate: who of those who share goes to the origin; by default a few
-            that the first tracker names, or that the agents agree on.
+        gate: who of those who share goes to the origin, or what makes that
+            for each image; by default a few that the first tracker names, or
+            that the agents agree on.
         herd: how patient it is in a swarm.
 
     Raises:
@@ -71,7 +72,7 @@ class Downloader:
         extent: int = 16 << 20,
         timeout: float = 6 * 3600.0,
         swarm: Swarm | None = None,
-        gate: Gate | None = None,
+        gate: Gate | Callable[[GateContext], Gate] | None = None,
         herd: HerdOptions | None = None,
     ) -> None:
         executor.traits.check_memory(executor.name, "downloader")
@@ -92,7 +93,7 @@ class Downloader:
         self._extent = extent
         self._timeout = timeout
         self._swarm = swarm
-        self._gate = gate
+        self._gate = gate or auto
         self._herd_options = herd or HerdOptions()
 
     @property
@@ -245,19 +246,18 @@ class Downloader:
     ) -> None:
         """Take part in the swarm of the image, and stay in it."""
         assert image.torrent is not None  # noqa: S101 - for types
+        context = GateContext(
+            trackers=image.torrent.trackers,
+            runtime=self._executor.runtime,
+            executor=self._executor,
+        )
+        gate = self._gate(context) if callable(self._gate) else self._gate
         landing.forget()
         member = swarm.join(
             image.torrent,
             landing.data,
             peers=image.peers,
             fresh=not os.fstat(landing.file).st_blocks,
-        )
-        gate = self._gate or auto(
-            GateContext(
-                trackers=image.torrent.trackers,
-                runtime=self._executor.runtime,
-                executor=self._executor,
-            )
         )
         herd = Herd(
             self._executor,

@@ -26,6 +26,7 @@ __all__ = [
     "DIGEST_KEY",
     "TORRENT_KEY",
     "URL_KEY",
+    "kernel_arguments",
     "torrent_from_instance_info",
     "torrent_from_kernel",
     "torrent_from_url",
@@ -41,6 +42,7 @@ the torrent is."""
 DIGEST_KEY = "image_torrent_sha256"
 """The same, for the sha256 of the torrent."""
 
+_PREFIX = "image_"
 _LONGEST_LINE = 1 << 16
 
 
@@ -97,6 +99,21 @@ def torrent_from_kernel(
     Args:
         command_line: the text of ``/proc/cmdline``.
     """
+    found = kernel_arguments(command_line)
+    return _from_url(
+        found.get(URL_KEY), found.get(DIGEST_KEY), size, timeout, runtime
+    )
+
+
+def kernel_arguments(command_line: str) -> dict[str, str]:
+    """What a kernel's command line says of an image.
+
+    Returns:
+        Values by name, with low lines in the place of hyphens.
+
+    Raises:
+        TorrentRefused: it can't be understood, or says two things.
+    """
     if len(command_line) > _LONGEST_LINE:
         raise TorrentRefused("the kernel's command line", "it is too long")
     try:
@@ -111,13 +128,11 @@ def torrent_from_kernel(
         key = name.replace("-", "_")
         if (
             equals
-            and key in (URL_KEY, DIGEST_KEY)
+            and key.startswith(_PREFIX)
             and found.setdefault(key, value) != value
         ):
             raise TorrentRefused(name, "it is there twice, and differs")
-    return _from_url(
-        found.get(URL_KEY), found.get(DIGEST_KEY), size, timeout, runtime
-    )
+    return found
 
 
 def torrent_from_url(

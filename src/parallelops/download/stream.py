@@ -13,6 +13,7 @@ from parallelops.download.transfer import Transfer
 from parallelops.errors import (
     DestinationError,
     FetchCancelled,
+    FetchError,
     TransferError,
 )
 from parallelops.origin import read_in_order
@@ -202,12 +203,15 @@ class ImageStream:
             with contextlib.suppress(OSError):
                 path.unlink()
         for error in errors:
-            if self._position < self._size:
-                if not isinstance(error, DestinationError):
-                    raise error
+            if self._position == self._size:
+                _log.warning("an image is not given to others: %s", error)
+                self.failures.append(str(error))
+            elif isinstance(error, DestinationError):
                 self._decide("origin", f"the spool cannot be used: {error}")
                 self._closed.clear()
-            self._fail(error)
+                self._fail(error)
+            else:
+                raise error
 
     # -- keeping count
 
@@ -219,7 +223,7 @@ class ImageStream:
     def _decide(self, decision: str, reason: str) -> None:
         self.decision, self.reason = decision, reason
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: FetchError) -> None:
         self.failures.append(str(error))
         _log.warning("a download goes on elsewhere: %s", error)
 

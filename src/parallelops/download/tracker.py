@@ -16,10 +16,15 @@ import socketserver
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, quote, urlsplit
 
-from parallelops.download.bencode import encode
+from parallelops.download.bencode import decode, encode
 from parallelops.download.lease import Grant
 from parallelops.download.register import Announcement, Register
-from parallelops.errors import ExecutorSaturated, SwarmError, TransferError
+from parallelops.errors import (
+    ExecutorSaturated,
+    SwarmError,
+    TorrentRefused,
+    TransferError,
+)
 from parallelops.origin import Answer, Connections
 
 if TYPE_CHECKING:
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
     from parallelops.executor import Executor
     from parallelops.runtime import Runtime
 
-__all__ = ["Tracker", "lease_client"]
+__all__ = ["Tracker", "lease_client", "scrape"]
 
 _log = logging.getLogger(__name__)
 
@@ -225,24 +230,72 @@ def lease_client(
     Raises:
         ValueError: it is no such URL.
     """
+    url_of = _requests_of(tracker)
+
+    def ask(image: bytes, peer: bytes) -> Grant:
+        url = url_of("lease", info_hash=image, peer_id=peer)
+        try:
+            return _grant(json.loads(_asked(url, runtime, timeout)))
+        except (ValueError, TypeError, KeyError) as error:
+            raise TransferError("the tracker's answer is no lease") from error
+
+    return ask
+
+
+def scrape(
+    tracker: str, image: bytes, runtime: Runtime, *, timeout: float = 5.0
+) -> tuple[int, int]:
+    """Ask a tracker how many take part in the swarm of an image (BEP 48).
+
+    Args:
+        tracker: its URL, as torrents have it, ending in ``/announce``.
+        image: the info-hash.
+        runtime: where the clock comes from.
+        timeout: seconds to wait for an answer.
+
+    Returns:
+        How many have all of it, and how many have not.
+
+    Raises:
+        SwarmError: it does not serve the image.
+        TransferError: it does not answer, or says something else.
+        ValueError: it is no such URL.
+    """
+    url = _requests_of(tracker)("scrape", info_hash=image)
+    try:
+        said = decode(_asked(url, runtime, timeout))
+        found = said[b"files"].get(image)
+        if found is None:
+            raise SwarmError("this image is not served there")
+        return int(found[b"complete"]), int(found[b"incomplete"])
+    except (
+        *(AttributeError, KeyError, TypeError, ValueError),
+        TorrentRefused,  # it is not bencoded
+    ) as error:
+        raise TransferError("the tracker's answer is no scrape") from error
+
+
+def _requests_of(tracker: str) -> Callable[..., str]:
     base, slash, end = tracker.rpartition("/")
     if not slash or end != "announce":
         raise ValueError("the URL of a tracker ends in /announce")
 
-    def ask(image: bytes, peer: bytes) -> Grant:
-        connections = Connections(runtime, timeout, 0.0, None)
-        url = f"{base}/lease?info_hash={quote(image)}&peer_id={quote(peer)}"
-        try:
-            with Answer(connections, url, 0, _LARGEST_ANSWER) as answer:
-                if answer.size is None or answer.size > _LARGEST_ANSWER:
-                    raise TransferError("the tracker's answer is no lease")
-                return _grant(json.loads(b"".join(answer.pieces())))
-        except (ValueError, TypeError, KeyError) as error:
-            raise TransferError("the tracker's answer is no lease") from error
-        finally:
-            connections.close()
+    def url_of(what: str, **fields: bytes) -> str:
+        query = "&".join(f"{k}={quote(v)}" for k, v in fields.items())
+        return f"{base}/{what}?{query}"
 
-    return ask
+    return url_of
+
+
+def _asked(url: str, runtime: Runtime, timeout: float) -> bytes:
+    connections = Connections(runtime, timeout, 0.0, None)
+    try:
+        with Answer(connections, url, 0, _LARGEST_ANSWER) as answer:
+            if answer.size is None or answer.size > _LARGEST_ANSWER:
+                raise TransferError("the tracker's answer is too long")
+            return b"".join(answer.pieces())
+    finally:
+        connections.close()
 
 
 def _grant(said: Any) -> Grant:
