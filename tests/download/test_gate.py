@@ -321,7 +321,17 @@ def test_only_what_is_allowed_is_served(clock):
 def test_a_gate_is_loaded_by_its_name(name):
     """Those that come with the library are plug-ins like others."""
     context = GateContext(trackers=("http://10.0.0.1:1/announce",))
-    assert type(load_gate(name, context)).__name__.lower() == name
+    kind = "lease" if name == "auto" else name
+    assert type(load_gate(name, context)).__name__.lower() == kind
+
+
+@pytest.mark.parametrize(
+    "trackers", [(), ("http://10.0.0.1/announce.php?key=1",)]
+)
+def test_without_a_tracker_of_ours_the_default_asks_nobody(trackers):
+    """Others decide from what they see."""
+    context = GateContext(trackers=trackers)
+    assert isinstance(load_gate("auto", context), Nearby)
 
 
 def test_a_gate_that_cannot_be_is_an_error():
