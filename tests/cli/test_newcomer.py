@@ -223,9 +223,12 @@ def interrupted(process) -> None:
 
 
 def started(*arguments, **options) -> subprocess.Popen[str]:
-    """A command in a group of its own."""
+    """A command in a group of its own.
+
+    Without warnings: Ctrl-C may come before a socket has an owner.
+    """
     return subprocess.Popen(
-        [*PARALLELOPS, *arguments],
+        [sys.executable, "-m", "parallelops", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

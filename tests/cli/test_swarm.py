@@ -302,19 +302,6 @@ def test_a_port_in_use_is_named(torrent, tmp_path):
             assert "in use" in line.lower()
 
 
-def test_without_libtorrent_the_remedy_is_named(torrent, tmp_path):
-    """An image without a torrent can be had all the same."""
-    (tmp_path / "libtorrent.py").write_text("raise ImportError('none')")
-    line = refused(
-        command(
-            *("image", "get", "--torrent", str(torrent())),
-            *("--digest", DIGEST, "--out", str(tmp_path / "image")),
-            cwd=tmp_path,
-        )
-    )
-    assert "install libtorrent" in line
-
-
 def test_a_swarm_is_counted(image, torrent, tracker, tmp_path):
     """By those who have all of it, and those who have not."""
     from parallelops.download import scrape

@@ -75,13 +75,13 @@ def _open_streams() -> None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115,PTH123
 
 
-def _in_a_line(error: Exception) -> str:
+def _in_a_line(error: ParallelopsError | OSError) -> str:
     text = str(error)
-    if not isinstance(error, ParallelopsError):
-        file = getattr(error, "filename", None)
-        reason = getattr(error, "strerror", None)
-        if file is not None and reason:
-            text = f"{file}: {reason}"
+    match error:
+        case ParallelopsError():
+            pass
+        case OSError(filename=str(file), strerror=str(reason)):
+            text = f"{file}: {reason}"  # without Python's number of it
     return " ".join(text.split())
 
 

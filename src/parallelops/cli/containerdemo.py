@@ -102,8 +102,6 @@ def _life(todo: str, dots: int | None) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Ctrl-C is for this process, which ends the other.
-        process_group=0,
     ) as life:
         if life.stdin is None or life.stdout is None:
             raise ParallelopsError("the conductor has no pipes")

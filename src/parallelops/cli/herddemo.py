@@ -138,8 +138,6 @@ def _process(module: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Ctrl-C is for this process, which ends the others.
-        process_group=0,
     )
     with process:
         try:
