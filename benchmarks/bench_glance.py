@@ -255,14 +255,11 @@ def share(glance: Any, chosen: argparse.Namespace) -> None:
         for child in children:
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"
-        began = time.perf_counter()
         for child in children:
             assert child.stdin is not None
             child.stdin.write("\n")
             child.stdin.flush()
-        for child in children:
-            seconds(child)
-        took = time.perf_counter() - began
+        took = max([seconds(child) for child in children])
         assert not glance.rows("images", status="pending_delete")
         return took
 
