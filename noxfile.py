@@ -39,6 +39,13 @@ PROGRAMS = {
     "varnishd": "varnish",
 }
 
+# Files of tests run side by side, one more than there are cores: many wait
+# for processes. They begin in their order, or the longest tests would be last.
+TOGETHER = (
+    *("-n", str(1 + len(os.sched_getaffinity(0)))),
+    *("--dist", "loadfile", "--no-loadscope-reorder"),
+)
+
 # Not editable: what is tested is what people install.
 PACKAGE = ".[greenthread,cli,opentelemetry,prometheus]"
 
@@ -82,7 +89,7 @@ def tests(session: nox.Session) -> None:
     schedules = FULL if session.python == PYTHONS[0] else FEW
     session.run(
         "pytest",
-        *("-n", "auto", "--dist", "loadfile"),
+        *TOGETHER,
         *once,
         *session.posargs,
         env={"PARALLELOPS_SCHEDULES": schedules},
@@ -99,7 +106,7 @@ def lowest(session: nox.Session) -> None:
     constraints = Path(session.create_tmp()) / "constraints.txt"
     constraints.write_text("\n".join(declared).replace(">=", "=="))
     session.install(PACKAGE, *group("test"), "-c", str(constraints))
-    session.run("pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
+    session.run("pytest", *TOGETHER, *session.posargs)
 
 
 @nox.session(default=False)
@@ -125,7 +132,7 @@ def glance(session: nox.Session) -> None:
         session.run("python", "-W", "ignore", script, *session.posargs[1:])
         return
     session.run(
-        *("pytest", "-n", "auto", "--dist", "loadfile"),
+        *("pytest", *TOGETHER),
         "tests/integrations/glance",
         *session.posargs,
     )

@@ -40,6 +40,7 @@ FLOORS = (
         "executor",
         "futures",
         "intake",
+        "lazy",
         "naming",
         "redact",
         "runtime",

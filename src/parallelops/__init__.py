@@ -6,8 +6,7 @@ needs more is loaded when it is asked for.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from parallelops.errors import (
     DeadlockError,
@@ -25,6 +24,7 @@ from parallelops.errors import (
     Superseded,
 )
 from parallelops.executor import Executor, Policy, Stats, Traits
+from parallelops.lazy import loader
 from parallelops.plugins import load_executor, prepare_process
 from parallelops.runtime import Runtime, ThreadRuntime
 
@@ -62,19 +62,13 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-# What not every service needs, and where it is loaded from when it is asked
-# for.
-_LATER = {
-    "AdaptiveLimiter": "parallelops.ratelimit",
-    "KeyedExecutor": "parallelops.keyed",
-    "KeyedStats": "parallelops.keyed",
-    "RateLimiter": "parallelops.ratelimit",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_LATER[name]), name)
-    globals()[name] = value
-    return value
+# What not every service needs.
+__getattr__ = loader(
+    __name__,
+    {
+        "AdaptiveLimiter": "parallelops.ratelimit",
+        "KeyedExecutor": "parallelops.keyed",
+        "KeyedStats": "parallelops.keyed",
+        "RateLimiter": "parallelops.ratelimit",
+    },
+)
