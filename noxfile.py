@@ -42,7 +42,7 @@ PROGRAMS = {
 # Files of tests run side by side, one more than there are cores: many wait
 # for processes. They begin in their order, or the longest tests would be last.
 TOGETHER = (
-    *("-n", str(1 + len(os.sched_getaffinity(0)))),
+    *("-n", str(1 + (os.cpu_count() or 1))),
     *("--dist", "loadfile", "--no-loadscope-reorder"),
 )
 
