@@ -125,7 +125,11 @@ class Herd:
         decision = self.decision
         if self.feed.busy:
             self.feed.wait(_TICK)
-        elif decision is not None and decision.admitted.owns is None:
+        elif (
+            decision is not None
+            and decision.admitted.owns is None
+            and not decision.admitted.pending
+        ):
             # Others go; a swarm of many is a lot to look at.
             self._member.wait(_SLOW_TICK)
         else:
