@@ -9,7 +9,7 @@ from tests.images.simulated import Bucket, Store, names, scrub
 
 from parallelops import load_executor
 from parallelops.errors import CatalogError
-from parallelops.images import Scrubber
+from parallelops.images import Scrubber, StorePolicy
 from parallelops.testing import FakeClock, MemoryCatalog, explore
 
 simulated = explore(2)
@@ -44,6 +44,28 @@ def test_a_store_that_refuses_is_remembered(file):
         assert 10 < rate < 40
 
     remembers()
+
+
+@pytest.mark.parametrize("workers", [1, 4, 16, 64])
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_first_refusals_say_nothing_of_the_rate(workers, shared):
+    """They are of calls that nothing held back: the store's rate is found
+    as fast as if there had been a limiter from the beginning. Where a store
+    is known to be shared there is one, and few calls are refused."""
+
+    @simulated
+    def finds(sim):
+        urls = names("a", 100)
+        bucket = Bucket(sim.runtime, None)
+        store = Store(sim.runtime, urls, bucket)
+        policy = StorePolicy(shared=shared)
+        _, report = scrub(sim, store, urls, workers=workers, policy=policy)
+        assert report.ok
+        assert report.seconds <= 1.25 * 95 / 20
+        if shared:
+            assert bucket.refused <= 10
+
+    finds()
 
 
 def test_each_store_has_its_own(file):

@@ -99,8 +99,10 @@ def scrubber(
             executor,
             catalog=catalog,
             store=stores.by_name,
-            policy=config.scrub_policies_from(
-                conf, stores.by_name, executor.runtime
+            policy=stores.policies(
+                config.scrub_policies_from(
+                    conf, stores.by_name, executor.runtime
+                )
             ),
             grace=options.scrub_time,
             delete_timeout=options.scrub_delete_timeout,

@@ -145,7 +145,8 @@ class Answers:
         self._tell(events.StoreThrottled, store=lane.key, retry_after=wait)
         job.busy += 1
         if lane.limiter is None:
-            lane.limiter = self._limits.make(lane.key)
+            lane.limiter = limiter = self._limits.make(lane.key)
+            limiter.refused(wait)
         call, job.call = job.call, None
         if call is not None:
             call.throttled(wait)

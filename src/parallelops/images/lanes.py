@@ -91,6 +91,8 @@ class Lanes:
             store = self._stores.of(location)
             policy = self._stores.policy(key)
             limiter = policy.limiter or self._limits.get(key)
+            if limiter is None and policy.shared:
+                limiter = self._limits.make(key)
             lane = self._lanes[key] = Lane(key, store, policy, limiter)
             if len(self._stores) > 1 and lane.probe is not None:
                 # One that hangs takes one worker from the others, not all.

@@ -18,8 +18,8 @@ _VERSION = 1
 
 
 class Limits:
-    """Limiters of the stores that said they are busy, and have none of
-    their own. Only one thread uses it.
+    """Limiters of the stores that said they are busy, or are likely to, and
+    have none of their own. Only one thread uses it.
 
     Args:
         runtime: where their clocks and chance come from.
@@ -43,11 +43,11 @@ class Limits:
         }
 
     def get(self, store: str | None) -> AdaptiveLimiter | None:
-        """That of a store, if it ever said that it is busy."""
+        """That of a store, if there is one."""
         return self._limiters.get(store)
 
     def make(self, store: str | None) -> AdaptiveLimiter:
-        """One for a store that has just said so."""
+        """One for a store that has just said so, or is likely to."""
         limiter = AdaptiveLimiter(runtime=self._runtime)
         self._limiters[store] = limiter
         return limiter

@@ -24,6 +24,9 @@ class StorePolicy:
     Attributes:
         limiter: how fast deletes may follow one another. One that several
             stores have is theirs together.
+        shared: whether others call the store as well, over a network: it is
+            likely to have a limit. Without a limiter its rate is sought from
+            the first delete on, and not when it first refuses one.
         max_in_flight: deletes at once; None is as many as there are
             workers.
         delete_timeout: seconds that one delete may take; None is what the
@@ -45,6 +48,7 @@ class StorePolicy:
     """
 
     limiter: RateLimiter | AdaptiveLimiter | None = None
+    shared: bool = False
     max_in_flight: int | None = None
     delete_timeout: float | None = None
     classify: Classify = classify

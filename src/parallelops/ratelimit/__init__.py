@@ -7,16 +7,13 @@
 
 from __future__ import annotations
 
-from parallelops.ratelimit.adaptive import (
-    AdaptiveLimiter,
-    Call,
-    LimiterState,
-)
+from parallelops.ratelimit.adaptive import AdaptiveLimiter, LimiterState
 from parallelops.ratelimit.bucket import (
     LimiterStats,
     RateLimiter,
     Reservation,
 )
+from parallelops.ratelimit.call import Call
 from parallelops.ratelimit.header import retry_after
 
 __all__ = [

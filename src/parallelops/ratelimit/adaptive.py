@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 from parallelops.errors import RateLimited
 from parallelops.ratelimit.bucket import (
@@ -13,15 +13,13 @@ from parallelops.ratelimit.bucket import (
     positive,
     whole,
 )
+from parallelops.ratelimit.call import Call
 from parallelops.runtime import ThreadRuntime
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from parallelops.ratelimit.bucket import Reservation
     from parallelops.runtime import Runtime
 
-__all__ = ["AdaptiveLimiter", "Call", "LimiterState"]
+__all__ = ["AdaptiveLimiter", "LimiterState"]
 
 # All growth is the share of itself by which the rate grows in a second.
 # So it grows while the store's rate is sought: from the beginning, and when
@@ -208,6 +206,20 @@ class AdaptiveLimiter:
                 in_flight=self._in_flight,
             )
 
+    def refused(self, wanted: float | None = None) -> None:
+        """The store has said "slow down" to a call that nothing held back,
+        before this limiter was there.
+
+        It says nothing of the rate, so that one is sought as if it had not
+        been said; but not before the store takes calls again.
+
+        Args:
+            wanted: seconds that the store asks for; None if it does not say.
+        """
+        with self._ended:
+            self._in_vain = True
+            self._pause(wanted)
+
     # What its calls tell.
 
     def claim(self, call: Call) -> float:
@@ -265,16 +277,26 @@ class AdaptiveLimiter:
 
     def _throttle(self, call: Call, wanted: float | None) -> None:
         self._throttled += 1
-        if wanted is not None:
-            wanted = min(max(wanted, 0.0), self._max_pause)
-            self._limiter.pause(wanted)
         if call.epoch != self._epoch:
+            if wanted is not None:
+                self._limiter.pause(self._bounded(wanted))
             return
+        if self._accepted or not self._in_vain:
+            self._cut(self._now())
+            self._backoff = 0.0
+        self._pause(wanted)
+
+    def _bounded(self, wanted: float) -> float:
+        return min(max(wanted, 0.0), self._max_pause)
+
+    def _pause(self, wanted: float | None) -> None:
+        """Let nothing through for a time; what is under way is of before."""
         self._epoch += 1
         now = self._now()
-        if self._accepted or not self._in_vain:
-            self._cut(now)
-            self._backoff = 1 / self._limiter.rate
+        self._backoff = self._backoff or 1 / self._limiter.rate
+        if wanted is not None:
+            wanted = self._bounded(wanted)
+            self._limiter.pause(wanted)
         if not wanted:
             longest = min(self._backoff, self._max_pause)
             self._limiter.pause(self._random.uniform(0, longest))
@@ -318,69 +340,3 @@ class AdaptiveLimiter:
     def _leave(self) -> None:
         self._in_flight -= 1
         self._ended.notify()
-
-
-class Call:
-    """One call that an adaptive limiter lets through, and what came of it.
-
-    As a context manager it is accepted at the end of the block, unless
-    something else was said before, or an error came out of the block, which
-    says nothing about the rate.
-
-    Attributes:
-        place: its place in the line.
-        epoch: that in which it was let through; None before.
-        ended: what came of it was said.
-    """
-
-    __slots__ = ("_limiter", "ended", "epoch", "place")
-
-    def __init__(self, limiter: AdaptiveLimiter, place: Reservation) -> None:
-        self._limiter = limiter
-        self.place = place
-        self.epoch: int | None = None
-        self.ended = False
-
-    def claim(self) -> float:
-        """Pass, if its time has come.
-
-        Returns:
-            0 if it was let through, which it is once. Otherwise the seconds
-            after which to ask again.
-
-        Raises:
-            RuntimeError: it was let through before, or has ended.
-        """
-        return self._limiter.claim(self)
-
-    def accepted(self) -> None:
-        """It has ended, and the store did not say "slow down"."""
-        self._limiter.end(self, "accepted")
-
-    def throttled(self, retry_after: float | None = None) -> None:
-        """It has ended: the store said "slow down".
-
-        Args:
-            retry_after: the seconds that the store asks to wait; None, or
-                0, if it does not say.
-        """
-        self._limiter.end(self, "throttled", retry_after)
-
-    def cancel(self) -> None:
-        """It has ended in a way that tells nothing of the rate, or will not
-        be made."""
-        self._limiter.end(self, "other")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.accepted()
-        else:
-            self.cancel()

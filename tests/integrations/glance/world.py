@@ -274,7 +274,11 @@ class World:
             load_executor("thread", max_workers=workers) as executor,
         ):
             return Scrubber(
-                executor, catalog=catalog, store=stores.by_name, **chosen
+                executor,
+                catalog=catalog,
+                store=stores.by_name,
+                policy=stores.policies(),
+                **chosen,
             ).run_once()
 
     def catalog(self, conf=None, stores=None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from parallelops.errors import (
     StoreError,
     StoreUnavailable,
 )
-from parallelops.images import FileStore
+from parallelops.images import FileStore, StorePolicy
 from parallelops.images.fileurl import file_path
 from parallelops.integrations.glance.driver import DriverStore
 from parallelops.integrations.glance.urls import UNDECRYPTABLE, UNPLACED
@@ -104,6 +105,22 @@ class GlanceStores:
             "its metadata names no store, and no store of the configuration "
             "can be told to be the one"
         )
+
+    def policies(
+        self, policies: Mapping[str, StorePolicy] | None = None
+    ) -> dict[str, StorePolicy]:
+        """How a scrubber is to treat each store: those that are no folders
+        are shared.
+
+        Args:
+            policies: what else is to be so, by the names of stores.
+        """
+        found = {name: StorePolicy() for name in self.by_name}
+        found |= policies or {}
+        for name, store in self.by_name.items():
+            if isinstance(store, DriverStore):
+                found[name] = dataclasses.replace(found[name], shared=True)
+        return found
 
     def of(self, url: str, metadata: Mapping[str, Any]) -> str:
         """The name of the store that has what is at ``url``.
