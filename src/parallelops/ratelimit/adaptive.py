@@ -291,12 +291,13 @@ class AdaptiveLimiter:
 
     def _pause(self, wanted: float | None) -> None:
         """Let nothing through for a time; what is under way is of before."""
-        self._epoch += 1
-        now = self._now()
-        self._backoff = self._backoff or 1 / self._limiter.rate
         if wanted is not None:
             wanted = self._bounded(wanted)
             self._limiter.pause(wanted)
+        # After it: who sees the new epoch is held by the pause as well.
+        self._epoch += 1
+        now = self._now()
+        self._backoff = self._backoff or 1 / self._limiter.rate
         if not wanted:
             longest = min(self._backoff, self._max_pause)
             self._limiter.pause(self._random.uniform(0, longest))
