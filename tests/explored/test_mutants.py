@@ -175,10 +175,17 @@ BUGS = {
         Mutant(
             "each of many refusals cuts the rate",
             "ratelimit/adaptive.py",
-            "        if call.epoch != self._epoch:\n"
-            "            return\n"
-            "        self._epoch += 1\n",
-            "        self._epoch += 1\n",
+            "        if call.epoch != self._epoch:\n            if wanted",
+            "        if False:\n            if wanted",
+        ),
+    ],
+    "ratelimit::test_a_store_that_refuses": [
+        Mutant(
+            "an epoch begins before its pause",
+            "ratelimit/adaptive.py",
+            "            wanted = self._bounded(wanted)\n",
+            "            wanted = self._bounded(wanted)\n"
+            "            self._epoch += 1\n",
         ),
     ],
     "ratelimit::test_one_end": [
