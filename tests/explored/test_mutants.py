@@ -179,15 +179,6 @@ BUGS = {
             "        if False:\n            if wanted",
         ),
     ],
-    "ratelimit::test_a_store_that_refuses": [
-        Mutant(
-            "an epoch begins before its pause",
-            "ratelimit/adaptive.py",
-            "            wanted = self._bounded(wanted)\n",
-            "            wanted = self._bounded(wanted)\n"
-            "            self._epoch += 1\n",
-        ),
-    ],
     "ratelimit::test_one_end": [
         Mutant(
             "whether a call has ended is looked at without the lock",
