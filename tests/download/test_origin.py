@@ -9,8 +9,9 @@ import time
 import traceback
 
 import pytest
-from tests.download.conftest import SECRET, SIZE, digest_of
+from tests.download.conftest import SECRET, SIZE, digest_of, until
 from tests.download.origin import serving
+from tests.download.silent import drops_packets, is_asked
 
 from parallelops import load_executor
 from parallelops.download import Downloader, HTTPSource, Image
@@ -320,6 +321,21 @@ def test_a_download_takes_no_longer_than_it_may(data, fetch):
             fetch(image_of(data, origin.url, timeout=15.0), timeout=0.3)
         release.set()
     assert time.monotonic() - began < 10
+
+
+def test_a_connect_is_ended_by_closing():
+    """Whoever reads is waited for, and is not to wait for the host."""
+    with (
+        drops_packets() as port,
+        load_executor("thread", max_workers=1) as executor,
+    ):
+        source = HTTPSource(f"http://127.0.0.1:{port}/", timeout=60.0)
+        origin = source.open(executor.runtime, SIZE)
+        read = executor.submit(list, origin.stream(0, SIZE))
+        until(lambda: is_asked(port))
+        origin.close()
+        with pytest.raises(TransferError):
+            read.result(20)
 
 
 def test_a_download_can_be_called_off(data, executor, tmp_path):

@@ -78,11 +78,19 @@ def test_who_is_told_that_it_begins_does_not_look_for_others():
 
 def test_who_waits_for_the_tracker_is_not_alone():
     """It may only be slow."""
-    agent = Agent(Always())
+    agent = Agent(Gate(lambda extent: True, tracked=True))
     agent.alone(heard=False)
-    assert agent.reads(10.0) is None
+    assert agent.reads(20.0) is None
     agent.alone(heard=True)
     assert agent.reads()
+
+
+def test_who_waits_for_a_tracker_that_gives_no_sign_does_not_wait_long():
+    """It may be gone, and nobody will be named."""
+    agent = Agent(Always())
+    agent.alone(heard=False)
+    assert agent.reads(3.0) is None
+    assert agent.reads(4.0)
 
 
 def test_the_last_resort_waits_for_the_gate():

@@ -14,14 +14,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.download.conftest import SIZE, digest_of
+from tests.download.conftest import SIZE, digest_of, until
 from tests.download.origin import serving
 from tests.download.poisoner import poisoning
 from tests.download.test_swarm import (  # noqa: F401 - a fixture
     agents,
     image_of,
     torrent_of,
-    until,
 )
 
 from parallelops import download

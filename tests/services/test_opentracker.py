@@ -11,13 +11,12 @@ import urllib.request
 from urllib.parse import quote
 
 import pytest
-from tests.download.conftest import data, digest_of  # noqa: F401 - a fixture
+from tests.download.conftest import data, digest_of, until  # noqa: F401 - a fixture
 from tests.download.origin import serving
 from tests.download.test_swarm import (  # noqa: F401 - a fixture
     TOGETHER,
     agents,
     torrent_of,
-    until,
 )
 from tests.services.processes import Server, free_ports
 

@@ -42,8 +42,9 @@ _PLENTY = 8
 # And as many times what the swarm needs to bring something new.
 _QUIET = 2.0
 # A tracker that is asked by ten thousand at once takes as long; who does not
-# wait for it believes that nobody else is there.
-_UNHEARD = 30.0
+# wait for it believes that nobody else is there. One that has given no sign
+# is waited for no longer than this.
+_UNHEARD, _SILENT = 30.0, 5.0
 # So many there may be where others go to the origin, and nobody is seen.
 _UNSEEN = 8192
 _PACES = 8
@@ -196,10 +197,14 @@ class Plan:
         if known != self._known:
             self._known, self._known_since = known, now
         settled = bool(known) and now - self._known_since >= _SETTLED
-        begin = self._begin if view.heard else self._begin + _UNHEARD
+        admitted = None if self.decision is None else self.decision.admitted
+        begin = self._begin
+        if not view.heard:
+            tracked = admitted is not None and admitted.tracked
+            begin += _UNHEARD if tracked else _SILENT
         ready = settled or bool(self.count) or now >= begin
-        if self.decision is not None:
-            ready = ready or self.decision.admitted.at_once
+        if admitted is not None:
+            ready = ready or admitted.at_once
         return ready and not view.checking
 
     def decide(self, view: MemberView, closed: str) -> Decision:

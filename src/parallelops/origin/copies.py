@@ -9,12 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from parallelops.errors import DataMismatch, SizeUnknown, TransferError
-from parallelops.origin.request import (
-    Answer,
-    Connections,
-    Refusal,
-    check_url,
-)
+from parallelops.origin.connections import Connections, Refusal
+from parallelops.origin.request import Answer, check_url
 from parallelops.redact import redact_url
 
 if TYPE_CHECKING:
