@@ -126,10 +126,11 @@ class Answer:
             Refusal: the connection breaks, or brings too little.
         """
         runtime = self._connections.runtime
-        window, came = runtime.monotonic(), 0
+        waited, came = 0.0, 0
         left = None if self.end is None else self.end - self.begin
         response = self._response
         while response is not None and (left is None or left > 0):
+            asked = runtime.monotonic()
             try:
                 data = response.read1(
                     _PIECE if left is None else min(_PIECE, left)
@@ -143,13 +144,14 @@ class Answer:
             if left is not None:
                 left -= len(data)
             came += len(data)
-            passed = runtime.monotonic() - window
-            if passed > self._connections.timeout:
-                if came < passed * self._connections.slowest:
+            # Whoever reads may take his time in between.
+            waited += runtime.monotonic() - asked
+            if waited > self._connections.timeout:
+                if came < waited * self._connections.slowest:
                     raise Refusal(
-                        "broken", f"{came} bytes in {passed:.0f} seconds"
+                        "broken", f"{came} bytes in {waited:.0f} seconds"
                     )
-                window, came = runtime.monotonic(), 0
+                waited, came = 0.0, 0
             yield data
 
     def _ask(
