@@ -150,8 +150,10 @@ def test_one_that_was_killed_is_survived(file):
     with subprocess.Popen(
         [sys.executable, "-m", "tests.images.learn_and_die", file], cwd=ROOT
     ) as killed:
-        until(file.exists)
-        killed.kill()
+        try:
+            until(file.exists)
+        finally:
+            killed.kill()
     assert killed.returncode == -signal.SIGKILL
     ((store, rate, _),) = json.loads(file.read_text())["stores"]
     assert store is None
