@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import resource
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from tests.cli.test_cli import command, on_a_terminal, refused
 from tests.download.origin import serving
 
 from parallelops import load_executor
+from parallelops.cli import tracker as trackercommand
 from parallelops.download import (
     Downloader,
     Image,
@@ -67,6 +69,25 @@ def tracker():
             thread.start()
             yield tracker.url
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("limits", "opens", "room"),
+    [
+        ((1024, 4096), 4096, 2048),
+        ((1024, resource.RLIM_INFINITY), 1 << 15, 1 << 14),
+        ((1 << 20, 1 << 20), 1 << 20, 1 << 14),
+    ],
+)
+def test_a_tracker_lets_many_wait(monkeypatch, limits, opens, room):
+    """As many as files may be open, so that each hears of it at once."""
+    told = []
+    monkeypatch.setattr(resource, "getrlimit", lambda what: limits)
+    monkeypatch.setattr(
+        resource, "setrlimit", lambda what, limits: told.append(limits)
+    )
+    assert trackercommand._room() == room
+    assert told == [(opens, limits[1])]
 
 
 @contextlib.contextmanager

@@ -170,7 +170,10 @@ class Feed:
             # One that takes no ranges goes on, and so do we.
             if self._stopping or (origin.ranged and index > pieces[-1]):
                 return
-            self.position = None if origin.ranged else index
+            if origin.ranged:
+                self.position, self._resting = None, False
+            else:
+                self.position = index
             while self._resting and not self._stopping:
                 self._runtime.sleep(_TICK)
 

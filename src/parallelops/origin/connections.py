@@ -110,8 +110,8 @@ class Connections:
             connection.host, connection.port, type=socket.SOCK_STREAM
         )
         for family, kind, protocol, _, address in addresses:
-            connection.sock = socket.socket(family, kind, protocol)
             try:
+                connection.sock = socket.socket(family, kind, protocol)
                 self._own(connection)
                 connection.sock.settimeout(self._first)
                 connection.sock.connect(address)
