@@ -62,10 +62,7 @@ def drawn(
     yield f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
     yield f'<text class="title" x="20" y="28">{title}</text>'
     for number, (name, color) in enumerate(
-        (
-            ("copies from others", SWARM),
-            ("copies from the origin", ORIGIN),
-        )
+        (("copies from others", SWARM), ("copies from the origin", ORIGIN))
     ):
         x = LEFT + number * 180
         yield f'<rect x="{x}" y="44" width="12" height="12" fill="{color}"/>'
@@ -78,7 +75,7 @@ def drawn(
     )
     for copies in range(agents + 1):
         yield line("grid", at(0, copies), at(end, copies))
-        x, y = at(0, copies).split()
+        _, y = at(0, copies).split()
         yield f'<text class="tick" x="{LEFT - 20}" y="{y}">{copies}</text>'
     for second in range(int(end) + 1):
         x, y = at(second, 0).split()

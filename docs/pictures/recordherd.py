@@ -56,26 +56,20 @@ class Watched(HTTPSource):
 class Agent(threading.Thread):
     """One that wants the image; ``has`` bytes of it by now."""
 
-    def __init__(self, stack, executor, image, url, folder):
+    def __init__(self, downloader, image, url, path):
         super().__init__()
         self.has = 0
         self.source = Watched(url)
-        image = Image(sources=[self.source], **image)
-        number = int(folder.name)
-        swarm = stack.enter_context(
-            Swarm(f"127.0.0.{number + 10}:0", upload_limit=RATE)
-        )
-        downloader = Downloader(executor, swarm=swarm)
-        folder.mkdir()
-        self._fetch = lambda: downloader.fetch(
-            image, folder / "image", progress=self._tell
-        )
+        self.image = Image(sources=[self.source], **image)
+        self.downloader, self.path = downloader, path
 
     def run(self):
         """Get the image."""
-        self._fetch()
+        self.path.parent.mkdir()
+        self.downloader.fetch(self.image, self.path, progress=self.tell)
 
-    def _tell(self, progress):
+    def tell(self, progress):
+        """How far it is."""
         self.has = progress.done
 
     def read(self):
@@ -115,9 +109,20 @@ def herd(folder, agents, size):
             "digest": "sha512:" + hashlib.sha512(data).hexdigest(),
             "torrent": writer.finish([tracker.url]),
         }
-        yield [
-            Agent(stack, executor, image, url, folder / str(number))
+        swarms = [
+            stack.enter_context(
+                Swarm(f"127.0.0.{number + 10}:0", upload_limit=RATE)
+            )
             for number in range(agents)
+        ]
+        yield [
+            Agent(
+                Downloader(executor, swarm=swarm),
+                image,
+                url,
+                folder / str(number) / "image",
+            )
+            for number, swarm in enumerate(swarms)
         ]
 
 
@@ -141,6 +146,8 @@ def main(results: str, agents: str = "8", megabytes: str = "24") -> None:
             now = time.monotonic() - began
             print(json.dumps([now, has, read]), file=file)
             time.sleep(TICK)
+        if has < len(every) * size:
+            sys.exit("an agent has not got the image")
 
 
 if __name__ == "__main__":

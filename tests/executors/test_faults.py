@@ -442,14 +442,12 @@ def test_dropped_executor_ends_its_threads():
     executor = load_executor("thread", thread_name_prefix="dropped")
     executor.submit(int).result(LIMIT)
     del executor
-    until(
-        lambda: (
-            not any(
-                thread.name.startswith("dropped")
-                for thread in threading.enumerate()
-            )
-        )
-    )
+
+    def gone():
+        names = [thread.name for thread in threading.enumerate()]
+        return not any(name.startswith("dropped") for name in names)
+
+    until(gone)
 
 
 def test_failing_initializer_fails_what_is_queued():
