@@ -137,6 +137,11 @@ class Herd:
 
     def _read(self, view: MemberView) -> None:
         """Read from the origin what is to be read here."""
+        position = self.feed.position
+        if position is not None:
+            goes_on = self._plan.reads_on(position, self.feed.brought)
+            self.feed.follow(goes_on)
+            return
         for pieces in self._plan.reads(
             view, self.feed.taken(), self.feed.busy
         ):
