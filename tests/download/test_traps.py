@@ -27,7 +27,7 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
 from parallelops import download
 from parallelops.download import Downloader, HerdOptions, HTTPSource, Image
 from parallelops.download.member import Member
-from parallelops.download.swarm import _SETTINGS
+from parallelops.download.session import SETTINGS
 from parallelops.errors import DestinationError, SwarmError
 
 lt = pytest.importorskip("libtorrent")
@@ -105,7 +105,7 @@ def test_what_went_wrong_is_kept_as_text(data, agents, tmp_path):  # noqa: F811
 
 def test_errors_of_libtorrent_have_our_names(data, agents, tmp_path):  # noqa: F811
     """Trap 11: it raises RuntimeError, or KeyError for a wrong setting."""
-    assert _SETTINGS.keys() <= lt.default_settings().keys()
+    assert SETTINGS.keys() <= lt.default_settings().keys()
     (agent,) = agents(1)
     member = agent.swarm.join(torrent_of(data), tmp_path / "data")
     agent.swarm.leave(member)

@@ -17,7 +17,7 @@ from parallelops.cli.arguments import (
 from parallelops.cli.progress import shown
 from parallelops.cli.stopping import StopSignal
 from parallelops.cli.table import print_fields
-from parallelops.errors import DataMismatch, SwarmError
+from parallelops.errors import DataMismatch, ParallelopsError, SwarmError
 from parallelops.landing import Digest
 from parallelops.runtime import ThreadRuntime
 
@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from parallelops.download import Torrent
     from parallelops.download.member import Member
 
-__all__ = ["add_swarm_to", "add_to", "read_torrent", "run"]
+__all__ = [
+    "add_ca_to",
+    "add_swarm_to",
+    "add_to",
+    "read_torrent",
+    "run",
+    "swarm_options",
+]
 
 _PIECE = 1 << 20
 _LOOK = 0.2  # seconds
@@ -60,6 +67,49 @@ def add_swarm_to(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="whom to announce to, in the place of what the torrent says; "
         "may be repeated",
+    )
+    tls = parser.add_argument_group(
+        "TLS between those who share", "All three, or none. They are in PEM."
+    )
+    for name, what in {
+        "ca": "that has signed the certificates of all",
+        "certificate": "of this machine, for the name parallelops",
+        "key": "of the certificate, without a passphrase",
+    }.items():
+        tls.add_argument(f"--tls-{name}", metavar="FILE", help=what)
+
+
+def swarm_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What these arguments come to, for a swarm.
+
+    Raises:
+        ParallelopsError: some of those for TLS are missing.
+    """
+    from parallelops.download import PeerTLS
+
+    names = ("ca", "certificate", "key")
+    files = {name: getattr(arguments, f"tls_{name}") for name in names}
+    tls = None
+    if any(files.values()):
+        missing = [f"--tls-{name}" for name in names if not files[name]]
+        if missing:
+            raise ParallelopsError(f"TLS needs {' and '.join(missing)} too")
+        tls = PeerTLS(**files)
+    return {
+        "listen": arguments.listen,
+        "networks": arguments.network,
+        "rack": arguments.rack,
+        "tls": tls,
+    }
+
+
+def add_ca_to(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that says which swarm of a torrent is meant."""
+    parser.add_argument(
+        "--tls-ca",
+        metavar="FILE",
+        help="the image as it is shared by TLS among those of this CA; its "
+        "info-hash is another one",
     )
 
 
@@ -126,9 +176,7 @@ def run(arguments: argparse.Namespace) -> int:
     with (
         StopSignal(runtime) as stop,
         Swarm(
-            arguments.listen,
-            networks=arguments.network,
-            rack=arguments.rack,
+            **swarm_options(arguments),
             upload_limit=arguments.upload_limit,
             seed_limits=SeedLimits(
                 seconds=arguments.seconds,
@@ -159,18 +207,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_torrent(path: Path, trackers: list[str]) -> Torrent:
-    """The torrent in a file, with these trackers if there are any."""
+def read_torrent(
+    path: Path, trackers: list[str], ca: str | None = None
+) -> Torrent:
+    """The torrent in a file, with these trackers if there are any.
+
+    With a CA, as it is shared among those whom that has signed.
+    """
     import dataclasses
 
     from parallelops.download import Torrent
+    from parallelops.download.tls import read_ca
     from parallelops.download.torrent import LARGEST_TORRENT
 
     with path.open("rb") as file:
         torrent = Torrent.load(file.read(LARGEST_TORRENT + 1))
     if trackers:
         torrent = dataclasses.replace(torrent, trackers=tuple(trackers))
-    return torrent
+    return torrent if ca is None else torrent.among(read_ca(ca))
 
 
 def _check(arguments: argparse.Namespace, torrent: Torrent) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelops import load_executor
 from parallelops.cli.arguments import count, listening, seconds
+from parallelops.cli.imageseed import add_ca_to, read_torrent
 from parallelops.errors import ParallelopsError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def add_to(commands: Any) -> None:
         metavar="FILE",
         help="serve this image and no others; may be repeated",
     )
+    add_ca_to(parser)
     parser.add_argument(
         "--interval",
         type=seconds,
@@ -62,10 +64,11 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until it is interrupted."""
-    from parallelops.download import Register, Torrent
+    from parallelops.download import Register
 
     allowed = [
-        Torrent.load(path.read_bytes()).info_hash for path in arguments.torrent
+        read_torrent(path, [], arguments.tls_ca).info_hash
+        for path in arguments.torrent
     ]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with load_executor("thread", max_workers=16, max_queue=64) as executor:

@@ -113,6 +113,63 @@ Possible values:
 * Networks, as ``address/bits``, with commas in between.
 """,
     ),
+    cfg.StrOpt(
+        "download_tls_ca",
+        regex=".+",
+        sample_default="/etc/parallelops/ca.pem",
+        help="""
+The CA of those with whom images are shared.
+
+With it, peers talk by TLS, and to nobody whose certificate it has
+not signed itself.
+
+Possible values:
+
+* The path of a file with one certificate, in PEM.
+
+Related options:
+
+* ``download_tls_certificate``
+* ``download_tls_key``
+""",
+    ),
+    cfg.StrOpt(
+        "download_tls_certificate",
+        regex=".+",
+        sample_default="/etc/parallelops/peer.pem",
+        help="""
+The certificate that is shown to those with whom images are shared.
+
+It has to be for the name ``parallelops``. It is read anew for each
+image.
+
+Possible values:
+
+* The path of a file with one certificate, in PEM.
+
+Related options:
+
+* ``download_tls_ca``
+* ``download_tls_key``
+""",
+    ),
+    cfg.StrOpt(
+        "download_tls_key",
+        regex=".+",
+        sample_default="/etc/parallelops/peer.key",
+        help="""
+The private key of that certificate.
+
+Possible values:
+
+* The path of a file with one key, in PEM, without a passphrase.
+
+Related options:
+
+* ``download_tls_ca``
+* ``download_tls_certificate``
+""",
+    ),
     cfg.ListOpt(
         "download_trackers",
         item_type=Tracker(),

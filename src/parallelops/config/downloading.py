@@ -28,9 +28,16 @@ __all__ = ["downloader", "source", "swarm"]
 @contextlib.contextmanager
 def swarm(values: Mapping[str, Any], runtime: Runtime) -> Iterator[Swarm]:
     """See :func:`parallelops.config.swarm_from`."""
-    from parallelops.download import SeedLimits, Swarm
+    from parallelops.download import PeerTLS, SeedLimits, Swarm
 
     ratio = values["download_seed_ratio"]
+    tls = None
+    if values["download_tls_ca"] is not None:
+        tls = PeerTLS(
+            ca=values["download_tls_ca"],
+            certificate=values["download_tls_certificate"],
+            key=values["download_tls_key"],
+        )
     with Swarm(
         values["download_listen"],
         networks=values["download_networks"],
@@ -43,6 +50,7 @@ def swarm(values: Mapping[str, Any], runtime: Runtime) -> Iterator[Swarm]:
             idle=values["download_seed_idle"],
             free_memory=values["download_seed_free_memory"],
         ),
+        tls=tls,
         runtime=runtime,
     ) as made:
         yield made

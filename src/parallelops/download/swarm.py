@@ -7,11 +7,12 @@ origin: what was read there comes in by :meth:`Member.add_piece`.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import ipaddress
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelops.download.member import Member, SeedLimits, free_memory
+from parallelops.download.session import SETTINGS, TICK, new_id
+from parallelops.download.tls import DH_PARAMETERS
 from parallelops.errors import MissingDependency, SwarmError
 from parallelops.redact import redact_text
 from parallelops.runtime import ThreadRuntime
@@ -20,61 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from parallelops.download.tls import PeerTLS
     from parallelops.download.torrent import Torrent
     from parallelops.runtime import Handle, Runtime
 
 __all__ = ["Swarm"]
 
-_CLIENT = b"-PO0100-"
-_ALPHABET = b"0123456789abcdefghijklmnopqrstuvwxyz"
-_ID = 20
-_TICK = 100  # milliseconds
 _START = 5.0  # seconds
 _STOP = 0.3
-_SEND_BUFFER = 128 << 10
-
-_SETTINGS = {
-    # Agents are few hops apart and all want the same: nothing is looked for
-    # elsewhere, and nobody is asked to open a door.
-    "enable_dht": False,
-    "enable_upnp": False,
-    "enable_natpmp": False,
-    # uTP was slow on local links.
-    "enable_incoming_utp": False,
-    "enable_outgoing_utp": False,
-    "out_enc_policy": 2,
-    "in_enc_policy": 2,
-    # By default what happens is seen after half a second.
-    "tick_interval": _TICK,
-    # Who has a piece need not know who else has: with many members half of
-    # the messages would be that.
-    "send_redundant_have": False,
-    # What waits to be sent on a slow line holds up the requests behind it.
-    "send_socket_buffer_size": _SEND_BUFFER,
-    "send_buffer_watermark": _SEND_BUFFER,
-    "send_buffer_watermark_factor": 20,
-    "allow_multiple_connections_per_ip": True,
-    "connection_speed": 200,
-    "min_reconnect_time": 2,
-    "min_announce_interval": 5,
-    "unchoke_interval": 2,
-    "peer_connect_timeout": 5,
-    "handshake_timeout": 5,
-    "piece_timeout": 5,
-    "request_timeout": 10,
-    "peer_timeout": 30,
-    "inactivity_timeout": 60,
-    "stop_tracker_timeout": 1,
-    "tracker_completion_timeout": 30,
-    # A tracker that is asked by thousands at once is slow, not dead.
-    "tracker_receive_timeout": 20,
-    # Else a port in use becomes the next one, without a word.
-    "listen_system_port_fallback": False,
-    "max_retry_port_bind": 0,
-    # Else limits of the rate don't hold on local networks.
-    "ignore_limits_on_local_network": False,
-    "user_agent": "parallelops",
-}
 
 
 class Swarm:
@@ -94,6 +48,8 @@ class Swarm:
         local_discovery: look for others in the local network (BEP 14). It
             works for torrents that are not private.
         seed_limits: how long images that are complete are kept up.
+        tls: talk to none but those of the same CA, by TLS. Then an image
+            has another info-hash; see :meth:`Torrent.among`.
         runtime: where the thread comes from; real threads by default.
 
     Attributes:
@@ -103,6 +59,7 @@ class Swarm:
     Raises:
         MissingDependency: libtorrent is not installed.
         SwarmError: it can't listen there.
+        CertificateRefused: the files for TLS can't be used.
         ValueError: an address is none.
     """
 
@@ -115,12 +72,16 @@ class Swarm:
         upload_limit: int = 0,
         local_discovery: bool = False,
         seed_limits: SeedLimits | None = None,
+        tls: PeerTLS | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         self._lt = _libtorrent()
         self._runtime = runtime or ThreadRuntime()
-        self.id = self._new_id(rack)
+        self.id = new_id(rack, self._runtime.random)
         self._limits = seed_limits or SeedLimits()
+        self._tls = tls
+        if tls is not None:
+            tls.load()
         self._members: dict[bytes, Member] = {}
         # From when an image is added until its member is known, nobody takes
         # alerts: one could be of it.
@@ -134,8 +95,9 @@ class Swarm:
         try:
             self._session: Any = self._lt.session(
                 {
-                    **_SETTINGS,
-                    "listen_interfaces": listen,
+                    **SETTINGS,
+                    # The letter has it take nothing but TLS.
+                    "listen_interfaces": listen + ("s" if tls else ""),
                     "enable_lsd": local_discovery,
                     "upload_rate_limit": upload_limit,
                     "peer_fingerprint": self.id.decode(),
@@ -183,8 +145,12 @@ class Swarm:
 
         Raises:
             SwarmError: this swarm is closed, or has that image already.
+            CertificateRefused: the files for TLS can't be used any more.
         """
         lt = self._lt
+        shown = None if self._tls is None else self._tls.load()
+        if shown is not None:
+            torrent = torrent.among(shown.ca)
         flags = lt.torrent_flags
         wanted = lt.add_torrent_params()
         # Neither the name nor anything else that others chose is used.
@@ -212,6 +178,11 @@ class Swarm:
                 raise SwarmError(
                     f"the image cannot be shared: {error}"
                 ) from error
+            if shown is not None:
+                # Nobody knows of it before, so it is there in time.
+                handle.set_ssl_certificate_buffer(
+                    shown.certificate, shown.key, DH_PARAMETERS
+                )
             member = Member(
                 torrent,
                 self.id,
@@ -242,7 +213,7 @@ class Swarm:
         runtime = self._runtime
         looked = runtime.monotonic()
         while not self._stopping:
-            self._session.wait_for_alert(_TICK)
+            self._session.wait_for_alert(TICK)
             with self._adding:
                 self._take_alerts()
             if runtime.monotonic() - looked >= 1.0:
@@ -254,7 +225,7 @@ class Swarm:
         end = runtime.monotonic() + _STOP
         waiting = len(self._members)
         while waiting and runtime.monotonic() < end:
-            self._session.wait_for_alert(_TICK)
+            self._session.wait_for_alert(TICK)
             waiting -= sum(
                 isinstance(alert, self._lt.torrent_paused_alert)
                 for alert in self._session.pop_alerts()
@@ -323,12 +294,6 @@ class Swarm:
 
     # -- settings
 
-    def _new_id(self, rack: str | None) -> bytes:
-        # libtorrent takes what is as long as an id for the whole of it.
-        chance = self._runtime.random
-        own = bytes(chance.choice(_ALPHABET) for _ in range(_ID - 12))
-        return _CLIENT + rack_tag(rack) + own
-
     def _filter(self, networks: Iterable[str]) -> Any:
         allowed = [ipaddress.ip_network(network) for network in networks]
         wanted = self._lt.ip_filter()
@@ -338,14 +303,6 @@ class Swarm:
         for network in allowed:
             wanted.add_rule(str(network[0]), str(network[-1]), 0)
         return wanted
-
-
-def rack_tag(rack: str | None) -> bytes:
-    """The four letters of a peer id that stand for a rack."""
-    if rack is None:
-        return b"----"
-    made = hashlib.blake2b(rack.encode(), digest_size=4).digest()
-    return bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in made)
 
 
 def _libtorrent() -> Any:
