@@ -162,6 +162,7 @@ def run(arguments: argparse.Namespace) -> int:
             return 0
         with Swarm(
             **swarm_options(arguments),
+            devices=arguments.out.is_block_device(),
             seed_limits=SeedLimits(seconds=arguments.seed_for),
         ) as swarm:
             _get(arguments, executor, image, swarm)

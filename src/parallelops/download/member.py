@@ -170,7 +170,7 @@ class Member:
             raise SwarmError("the image is in no swarm any more") from error
         count = len(self.torrent)
         have = list(status.pieces)
-        if status.is_seeding or status.is_finished:
+        if status.is_seeding:
             have = [True] * count
         seeds = sum(peer.complete for peer in peers)
         known = max(status.num_complete, 0) + max(status.num_incomplete, 0)

@@ -7,6 +7,7 @@ origin: what was read there comes in by :meth:`Member.add_piece`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -48,6 +49,8 @@ class Swarm:
         local_discovery: look for others in the local network (BEP 14). It
             works for torrents that are not private.
         seed_limits: how long images that are complete are kept up.
+        devices: images may go to block devices. It reads and writes in one
+            thread then, which is slower with many images.
         tls: talk to none but those of the same CA, by TLS. Then an image
             has another info-hash; see :meth:`Torrent.among`.
         runtime: where the thread comes from; real threads by default.
@@ -55,6 +58,8 @@ class Swarm:
     Attributes:
         id: the peer id.
         port: the port.
+        devices: whether images may go to block devices.
+        twin: makes another one, for the same others, at any port.
 
     Raises:
         MissingDependency: libtorrent is not installed.
@@ -72,11 +77,23 @@ class Swarm:
         upload_limit: int = 0,
         local_discovery: bool = False,
         seed_limits: SeedLimits | None = None,
+        devices: bool = False,
         tls: PeerTLS | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         self._lt = _libtorrent()
         self._runtime = runtime or ThreadRuntime()
+        self.twin = functools.partial(
+            Swarm,
+            f"{listen.rpartition(':')[0]}:0",
+            networks=networks,
+            rack=rack,
+            upload_limit=upload_limit,
+            local_discovery=local_discovery,
+            tls=tls,
+            runtime=runtime,
+        )
+        self.devices = devices
         self.id = new_id(rack, self._runtime.random)
         self._limits = seed_limits or SeedLimits()
         self._tls = tls
@@ -92,21 +109,24 @@ class Swarm:
         self._refusal = ""
         self.port = 0
         category = self._lt.alert.category_t
+        wanted = self._lt.session_params()
+        wanted.settings = {
+            **SETTINGS,
+            # The letter has it take nothing but TLS.
+            "listen_interfaces": listen + ("s" if tls else ""),
+            "enable_lsd": local_discovery,
+            "upload_rate_limit": upload_limit,
+            "peer_fingerprint": self.id.decode(),
+            "alert_mask": category.error_notification
+            | category.status_notification
+            | category.storage_notification
+            | category.tracker_notification,
+        }
+        if devices:
+            # The others want to cut a file off before they write to it.
+            wanted.disk_io_constructor = "posix_disk_io_constructor"
         try:
-            self._session: Any = self._lt.session(
-                {
-                    **SETTINGS,
-                    # The letter has it take nothing but TLS.
-                    "listen_interfaces": listen + ("s" if tls else ""),
-                    "enable_lsd": local_discovery,
-                    "upload_rate_limit": upload_limit,
-                    "peer_fingerprint": self.id.decode(),
-                    "alert_mask": category.error_notification
-                    | category.status_notification
-                    | category.storage_notification
-                    | category.tracker_notification,
-                }
-            )
+            self._session: Any = self._lt.session(wanted)
         except (RuntimeError, ValueError) as error:
             raise SwarmError(f"no swarm at {listen}: {error}") from error
         self._session.set_ip_filter(self._filter(networks))
@@ -133,6 +153,7 @@ class Swarm:
         *,
         peers: Iterable[tuple[str, int]] = (),
         fresh: bool = False,
+        wanted: range | None = None,
     ) -> Member:
         """Take part in the swarm of an image.
 
@@ -142,6 +163,7 @@ class Swarm:
                 checked and used.
             peers: addresses and ports of others.
             fresh: nothing is there, whatever the file's size: do not look.
+            wanted: these pieces and no others; by default all.
 
         Raises:
             SwarmError: this swarm is closed, or has that image already.
@@ -152,14 +174,14 @@ class Swarm:
         if shown is not None:
             torrent = torrent.among(shown.ca)
         flags = lt.torrent_flags
-        wanted = lt.add_torrent_params()
+        params = lt.add_torrent_params()
         # Neither the name nor anything else that others chose is used.
-        wanted.ti = lt.torrent_info(lt.bdecode(torrent.dump()))
-        wanted.save_path = str(data.parent)
-        wanted.renamed_files = {0: data.name}
-        wanted.trackers = list(torrent.trackers)
-        wanted.flags &= ~(flags.auto_managed | flags.paused)
-        wanted.flags |= (
+        params.ti = lt.torrent_info(lt.bdecode(torrent.dump()))
+        params.save_path = str(data.parent)
+        params.renamed_files = {0: data.name}
+        params.trackers = list(torrent.trackers)
+        params.flags &= ~(flags.auto_managed | flags.paused)
+        params.flags |= (
             flags.duplicate_is_error
             | flags.override_trackers
             | flags.override_web_seeds
@@ -168,12 +190,16 @@ class Swarm:
         )
         if fresh:
             # Else it would make the digests of a file full of holes.
-            wanted.have_pieces = [False] * len(torrent)
+            params.have_pieces = [False] * len(torrent)
+        if wanted is not None:
+            params.piece_priorities = [
+                4 if piece in wanted else 0 for piece in range(len(torrent))
+            ]
         if self._stopping:
             raise SwarmError("the swarm is closed")
         with self._adding:
             try:
-                handle = self._session.add_torrent(wanted)
+                handle = self._session.add_torrent(params)
             except (AttributeError, RuntimeError) as error:
                 raise SwarmError(
                     f"the image cannot be shared: {error}"
