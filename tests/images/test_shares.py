@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import Future
 
+import pytest
 from tests.images.simulated import Store, names
 
-from parallelops.images import Scrubber
-from parallelops.testing import MemoryCatalog, explore
+from parallelops import load_executor
+from parallelops.images import Scrubber, StorePolicy
+from parallelops.images.lane import Lane
+from parallelops.images.shares import Shares
+from parallelops.testing import MemoryCatalog, MemoryStore, explore
 
 WORKERS = 8
 
@@ -62,6 +67,42 @@ def test_a_catalogue_that_takes_its_time_leaves_no_worker_idle(sim):
     # A page and a claim before the first, and two records after the last.
     assert report.seconds < ideal + 0.25
     assert store.most == WORKERS
+
+
+class Pair(list):
+    """Lanes of two stores, of which both have work."""
+
+    def __init__(self, runtime):
+        stores = [MemoryStore(runtime) for _ in "ab"]
+        super().__init__(
+            Lane(name, store, StorePolicy(), None)
+            for name, store in zip("ab", stores, strict=True)
+        )
+        self.number = 2
+        for lane in self:
+            lane.running[Future()] = None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ahead"),
+    [([], 0), ([0.05], 8), ([0.2], 4), ([0.05, 2.0], 0), ([2.0, 0.05], 0)],
+)
+def test_a_store_beside_another_has_tasks_that_wait_for_a_moment(
+    seconds, ahead
+):
+    """No more than begin in a tenth of a second, as far as its deletes tell;
+    one that is slow is not believed to be fast at once."""
+    with load_executor("thread", max_workers=WORKERS) as executor:
+        lanes = Pair(executor.runtime)
+        shares = Shares(
+            executor, lanes, (), (), stores=2, reads_ahead=lambda: False
+        )
+        lane = lanes[0]
+        lane.answered = True
+        for each in seconds:
+            lane.took(each)
+        assert shares.room() == WORKERS + WORKERS // 2 - 2
+        assert shares.of(lane, 0.0) == WORKERS + ahead - 1
 
 
 @explore(2)

@@ -63,7 +63,7 @@ class Answers:
         verdict = self._verdict(lane, attempt)
         kind, seconds = verdict.kind, attempt.seconds or 0.0
         job.attempt = None
-        lane.answered = True
+        lane.took(seconds)
         self._tell(
             events.DeleteTried,
             store=lane.key,

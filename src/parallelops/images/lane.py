@@ -37,6 +37,7 @@ _SOON = 1.0
 # A scrubber claims about as many images as it deletes in this time.
 _MOMENT = 0.25
 _LARGEST = 500  # images
+_PACE = 8  # deletes until the pace has followed
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -92,6 +93,8 @@ class Lane:
         running: what is under way, by future.
         hung: how many deletes are given up, and still have a worker.
         answered: the store has answered anything in this run.
+        pace: about how many seconds a delete takes; infinite until one has
+            ended.
         closed: why nothing begins any more; empty while something may.
         held: what the store said is gone, and nobody believes yet.
         probe: what to call to see whether the store is there; None if
@@ -116,6 +119,7 @@ class Lane:
         self.running: dict[Future[Any], Job] = {}
         self.hung = 0
         self.answered = False
+        self.pace = math.inf
         self.closed = ""
         self.held: list[tuple[Job, float]] = []
         self.probe: Callable[[], object] | None = policy.probe or getattr(
@@ -152,6 +156,16 @@ class Lane:
             heapq.heappush(self._later, (when, number, job))
         else:
             heapq.heappush(self._ready, (job.task.number, number, job))
+
+    def took(self, seconds: float) -> None:
+        """The store has answered a delete. One that becomes slow is seen at
+        once, one that becomes fast after a while."""
+        self.answered = True
+        seconds = max(seconds, _ROUNDING)
+        if self.pace < math.inf:
+            mean = self.pace + (seconds - self.pace) / _PACE
+            seconds = max(seconds, mean)
+        self.pace = seconds
 
     def wake(self, now: float) -> None:
         """Jobs whose time has come may begin."""

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Shares"]
 
+# Seconds that a store may have to wait for what another had begun or queued.
+_MOMENT = 0.1
+
 
 class Shares:
     """Says how many tasks there may be, in all and of each store.
@@ -70,13 +73,15 @@ class Shares:
 
     def of(self, lane: Lane, now: float) -> int:
         """How many more of them may be deletes of this store."""
-        workers = self.workers
-        if self._may_get_company or any(
-            other.is_about_to_begin(now) for other in self._lanes
+        workers, ahead = self.workers, self._ahead
+        if not self._is_alone:
+            ahead = min(ahead, int(workers * _MOMENT / lane.pace))
+        if lane.pace > _MOMENT and (
+            self._may_get_company
+            or any(other.is_about_to_begin(now) for other in self._lanes)
         ):
             # What it will want is not to be taken by those before it.
             workers = max(workers // max(self._lanes.number, 2), 1)
-        ahead = self._ahead if self._is_alone else 0
         return lane.room(workers, self._stores, ahead)
 
     @property
