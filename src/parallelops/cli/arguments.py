@@ -8,7 +8,15 @@ import math
 
 from parallelops.landing import Digest
 
-__all__ = ["count", "digest", "endpoint", "listening", "network", "seconds"]
+__all__ = [
+    "address",
+    "count",
+    "digest",
+    "endpoint",
+    "listening",
+    "network",
+    "seconds",
+]
 
 
 def count(text: str) -> int:
@@ -87,6 +95,18 @@ def listening(text: str) -> str:
             f"{text!r} is not ADDRESS:PORT, such as 0.0.0.0:6969"
         )
     return text
+
+
+def address(text: str) -> str:
+    """An address, such as 10.0.0.5.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address") from error
 
 
 def network(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops.cli.arguments import (
+    address,
     count,
     digest,
     listening,
@@ -48,6 +49,13 @@ def add_swarm_to(parser: argparse.ArgumentParser) -> None:
         default="0.0.0.0:6881",
         metavar="ADDRESS:PORT",
         help="for others; default: 0.0.0.0:6881",
+    )
+    parser.add_argument(
+        "--ip",
+        type=address,
+        metavar="ADDRESS",
+        help="where others find this machine, if it has several addresses: "
+        "listen there, and call them and the trackers from there",
     )
     parser.add_argument(
         "--network",
@@ -97,6 +105,7 @@ def swarm_options(arguments: argparse.Namespace) -> dict[str, Any]:
         tls = PeerTLS(**files)
     return {
         "listen": arguments.listen,
+        "ip": arguments.ip,
         "networks": arguments.network,
         "rack": arguments.rack,
         "tls": tls,

@@ -98,6 +98,24 @@ Possible values:
   port 0 it is any that is free.
 """,
     ),
+    cfg.IPOpt(
+        "download_ip",
+        sample_default="10.0.0.5",
+        help="""
+Where others find this machine, if it has several addresses.
+
+It listens there, at the port of ``download_listen``, and calls the
+others and the trackers from there. Without it, the system chooses.
+
+Possible values:
+
+* An address of this machine.
+
+Related options:
+
+* ``download_listen``
+""",
+    ),
     cfg.ListOpt(
         "download_networks",
         item_type=Network(),

@@ -40,6 +40,7 @@ def swarm(values: Mapping[str, Any], runtime: Runtime) -> Iterator[Swarm]:
         )
     with Swarm(
         values["download_listen"],
+        ip=values["download_ip"],
         networks=values["download_networks"],
         rack=values["download_rack"],
         upload_limit=values["download_upload_limit"],

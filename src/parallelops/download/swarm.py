@@ -41,6 +41,9 @@ class Swarm:
 
     Args:
         listen: address and port, such as "0.0.0.0:6881"; port 0 is any.
+        ip: the address of this machine that others are to know, in the place
+            of that of ``listen``. They and the trackers are called from there,
+            and trackers name the address that they are called from.
         networks: whom to talk to, such as "10.0.0.0/8"; by default
             everybody.
         rack: what machines have in common that share a switch. It is part
@@ -72,6 +75,7 @@ class Swarm:
         self,
         listen: str = "0.0.0.0:6881",
         *,
+        ip: str | None = None,
         networks: Iterable[str] = (),
         rack: str | None = None,
         upload_limit: int = 0,
@@ -86,6 +90,7 @@ class Swarm:
         self.twin = functools.partial(
             Swarm,
             f"{listen.rpartition(':')[0]}:0",
+            ip=ip,
             networks=networks,
             rack=rack,
             upload_limit=upload_limit,
@@ -94,6 +99,10 @@ class Swarm:
             runtime=runtime,
         )
         self.devices = devices
+        if ip is not None:
+            host = str(ipaddress.ip_address(ip))
+            host = f"[{host}]" if ":" in host else host
+            listen = f"{host}:{listen.rpartition(':')[2]}"
         self.id = new_id(rack, self._runtime.random)
         self._limits = seed_limits or SeedLimits()
         self._tls = tls
@@ -112,6 +121,8 @@ class Swarm:
         wanted = self._lt.session_params()
         wanted.settings = {
             **SETTINGS,
+            # Else the system would choose one each time.
+            "outgoing_interfaces": ip or "",
             # The letter has it take nothing but TLS.
             "listen_interfaces": listen + ("s" if tls else ""),
             "enable_lsd": local_discovery,
