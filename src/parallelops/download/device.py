@@ -133,6 +133,10 @@ class DeviceMember:
         part = self._head if index in self._first else self._body
         part.add_piece(index, data)
 
+    def take_in_order(self, wanted: bool) -> None:
+        """As that of a member."""
+        self._body.take_in_order(wanted)
+
     def wait(self, seconds: float) -> None:
         """As that of a member; it may end early, and late by a moment."""
         self._body.wait(seconds)

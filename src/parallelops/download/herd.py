@@ -153,6 +153,8 @@ class Herd:
         self.feed.look(view.have)
         self._transfer.arrived(view.have)
         self._plan.look(view, self.feed.busy)
+        if self._transfer.in_order:
+            self._member.take_in_order(self._plan.served)
         self.from_swarm = view.received
         self._transfer.check()
         quiet = self._runtime.monotonic() - self._plan.gained

@@ -227,6 +227,7 @@ class Swarm:
                 self._runtime.event(),
                 self._runtime.event(),
                 self.leave,
+                flags.sequential_download,
             )
             self._members[torrent.info_hash] = member
         for address in peers:
