@@ -14,6 +14,7 @@ from parallelops.cli.arguments import (
     listening,
     seconds,
 )
+from parallelops.cli.imageseed import add_ca_to, read_torrent
 from parallelops.errors import ParallelopsError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def add_to(commands: Any) -> None:
         "serve this image and no others",
         kind=Path,
     )
+    add_ca_to(parser)
     parser.add_argument(
         "--interval",
         type=seconds,
@@ -66,10 +68,11 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until it is interrupted."""
-    from parallelops.download import Register, Torrent
+    from parallelops.download import Register
 
     allowed = [
-        Torrent.load(path.read_bytes()).info_hash for path in arguments.torrent
+        read_torrent(path, [], arguments.tls_ca).info_hash
+        for path in arguments.torrent
     ]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with load_executor("thread", max_workers=16, max_queue=64) as executor:
