@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_json",
     "add_repeated",
+    "address",
     "amount",
     "count",
     "digest",
@@ -133,6 +134,18 @@ def listening(text: str) -> str:
             f"{text!r} is not ADDRESS:PORT, such as 0.0.0.0:6969"
         )
     return text
+
+
+def address(text: str) -> str:
+    """An address, such as 10.0.0.5.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address") from error
 
 
 def network(text: str) -> str:

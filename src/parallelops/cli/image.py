@@ -20,7 +20,7 @@ from parallelops.cli.arguments import (
     seconds,
 )
 from parallelops.cli.helping import Rare, add_help
-from parallelops.cli.imageseed import read_torrent
+from parallelops.cli.imageseed import read_torrent, swarm_options
 from parallelops.cli.progress import shown
 from parallelops.cli.stopping import StopSignal
 from parallelops.cli.table import print_fields
@@ -65,6 +65,7 @@ def add_to(commands: Any) -> None:
     create.set_defaults(run=_create)
     show = kinds.add_parser("show", help="show what a torrent says")
     show.add_argument("torrent", type=Path, metavar="TORRENT")
+    imageseed.add_ca_to(show)
     add_json(show)
     show.set_defaults(run=_show)
 
@@ -155,9 +156,8 @@ def run(arguments: argparse.Namespace) -> int:
             _get(arguments, executor, image, None)
             return 0
         with Swarm(
-            arguments.listen,
-            networks=arguments.network,
-            rack=arguments.rack,
+            **swarm_options(arguments),
+            devices=arguments.out.is_block_device(),
             seed_limits=SeedLimits(seconds=arguments.seed_for),
         ) as swarm:
             _get(arguments, executor, image, swarm)
@@ -282,7 +282,7 @@ def _create(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    torrent = read_torrent(arguments.torrent, [])
+    torrent = read_torrent(arguments.torrent, [], arguments.tls_ca)
     said = {
         "info_hash": torrent.info_hash.hex(),
         "size": torrent.size,

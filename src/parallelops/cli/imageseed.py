@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from parallelops.cli.arguments import (
     add_json,
     add_repeated,
+    address,
     amount,
     count,
     digest,
@@ -21,7 +22,7 @@ from parallelops.cli.helping import Rare, add_help
 from parallelops.cli.progress import shown
 from parallelops.cli.stopping import StopSignal
 from parallelops.cli.table import print_fields
-from parallelops.errors import DataMismatch, SwarmError
+from parallelops.errors import DataMismatch, ParallelopsError, SwarmError
 from parallelops.landing import Digest
 from parallelops.runtime import ThreadRuntime
 
@@ -31,7 +32,14 @@ if TYPE_CHECKING:
     from parallelops.download import Torrent
     from parallelops.download.member import Member
 
-__all__ = ["add_swarm_to", "add_to", "read_torrent", "run"]
+__all__ = [
+    "add_ca_to",
+    "add_swarm_to",
+    "add_to",
+    "read_torrent",
+    "run",
+    "swarm_options",
+]
 
 _PIECE = 1 << 20
 _LOOK = 0.2  # seconds
@@ -46,6 +54,13 @@ def add_swarm_to(parser: argparse.ArgumentParser, rare: Rare) -> None:
         metavar="ADDRESS:PORT",
         help="for others; default: 0.0.0.0:6881",
     )
+    rare.add_argument(
+        "--ip",
+        type=address,
+        metavar="ADDRESS",
+        help="where others find this machine, if it has several addresses: "
+        "listen there, and call them and the trackers from there",
+    )
     add_repeated(
         rare, "--network", "CIDR", "talk to nobody elsewhere", kind=network
     )
@@ -57,6 +72,48 @@ def add_swarm_to(parser: argparse.ArgumentParser, rare: Rare) -> None:
         "--tracker",
         "URL",
         "whom to announce to, in the place of what the torrent says",
+    )
+    for name, what in {
+        "ca": "share by TLS, with those whom this CA has signed; all three "
+        "options or none, in PEM",
+        "certificate": "of this machine, for the name parallelops",
+        "key": "of the certificate, without a passphrase",
+    }.items():
+        rare.add_argument(f"--tls-{name}", metavar="FILE", help=what)
+
+
+def swarm_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What these arguments come to, for a swarm.
+
+    Raises:
+        ParallelopsError: some of those for TLS are missing.
+    """
+    from parallelops.download import PeerTLS
+
+    names = ("ca", "certificate", "key")
+    files = {name: getattr(arguments, f"tls_{name}") for name in names}
+    tls = None
+    if any(files.values()):
+        missing = [f"--tls-{name}" for name in names if not files[name]]
+        if missing:
+            raise ParallelopsError(f"TLS needs {' and '.join(missing)} too")
+        tls = PeerTLS(**files)
+    return {
+        "listen": arguments.listen,
+        "ip": arguments.ip,
+        "networks": arguments.network,
+        "rack": arguments.rack,
+        "tls": tls,
+    }
+
+
+def add_ca_to(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that says which swarm of a torrent is meant."""
+    parser.add_argument(
+        "--tls-ca",
+        metavar="FILE",
+        help="the image as it is shared by TLS among those of this CA; its "
+        "info-hash is another one",
     )
 
 
@@ -117,9 +174,7 @@ def run(arguments: argparse.Namespace) -> int:
     with (
         StopSignal(runtime) as stop,
         Swarm(
-            arguments.listen,
-            networks=arguments.network,
-            rack=arguments.rack,
+            **swarm_options(arguments),
             upload_limit=arguments.upload_limit,
             seed_limits=SeedLimits(
                 seconds=vars(arguments)["for"],
@@ -150,18 +205,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_torrent(path: Path, trackers: list[str]) -> Torrent:
-    """The torrent in a file, with these trackers if there are any."""
+def read_torrent(
+    path: Path, trackers: list[str], ca: str | None = None
+) -> Torrent:
+    """The torrent in a file, with these trackers if there are any.
+
+    With a CA, as it is shared among those whom that has signed.
+    """
     import dataclasses
 
     from parallelops.download import Torrent
+    from parallelops.download.tls import read_ca
     from parallelops.download.torrent import LARGEST_TORRENT
 
     with path.open("rb") as file:
         torrent = Torrent.load(file.read(LARGEST_TORRENT + 1))
     if trackers:
         torrent = dataclasses.replace(torrent, trackers=tuple(trackers))
-    return torrent
+    return torrent if ca is None else torrent.among(read_ca(ca))
 
 
 def _check(arguments: argparse.Namespace, torrent: Torrent) -> None:

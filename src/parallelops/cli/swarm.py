@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops.cli.arguments import add_json, add_repeated
-from parallelops.cli.imageseed import read_torrent
+from parallelops.cli.imageseed import add_ca_to, read_torrent
 from parallelops.cli.table import print_table
 from parallelops.errors import FetchError, ParallelopsError
 from parallelops.redact import redact_url
@@ -43,6 +43,7 @@ def add_to(commands: Any) -> None:
         "URL",
         "ask this one, in the place of the torrent's",
     )
+    add_ca_to(status)
     add_json(status)
     status.set_defaults(run=run)
 
@@ -51,7 +52,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Ask each tracker; 1 if none answers."""
     from parallelops.download import scrape
 
-    torrent = read_torrent(arguments.torrent, arguments.tracker)
+    torrent = read_torrent(
+        arguments.torrent, arguments.tracker, arguments.tls_ca
+    )
     if not torrent.trackers:
         raise ParallelopsError(
             f"{arguments.torrent} names no tracker: name one by --tracker"

@@ -15,6 +15,7 @@ from parallelops.cli.arguments import (
     listening,
     seconds,
 )
+from parallelops.cli.imageseed import add_ca_to, read_torrent
 from parallelops.errors import ParallelopsError
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def add_to(commands: Any) -> None:
         "serve this image and no others",
         kind=Path,
     )
+    add_ca_to(parser)
     parser.add_argument(
         "--interval",
         type=seconds,
@@ -69,10 +71,11 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until it is interrupted."""
-    from parallelops.download import Register, Torrent
+    from parallelops.download import Register
 
     allowed = [
-        Torrent.load(path.read_bytes()).info_hash for path in arguments.torrent
+        read_torrent(path, [], arguments.tls_ca).info_hash
+        for path in arguments.torrent
     ]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     room = _room()

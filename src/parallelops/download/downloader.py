@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parallelops.download.device import DeviceMember, joined
 from parallelops.download.gates import GateContext, auto
 from parallelops.download.herd import Herd
 from parallelops.download.image import DownloadResult
@@ -221,8 +222,8 @@ class Downloader:
             log.decide("origin", "there is no torrent of the image")
         elif self._swarm is None:
             log.decide("origin", "there is no swarm")
-        elif isinstance(landing, DeviceLanding):
-            log.decide("origin", "a device is not shared")
+        elif isinstance(landing, DeviceLanding) and not self._swarm.devices:
+            log.decide("origin", "the swarm is not for devices")
         else:
             try:
                 self._share(self._swarm, image, landing, transfer, log)
@@ -242,7 +243,7 @@ class Downloader:
         self,
         swarm: Swarm,
         image: Image,
-        landing: Landing,
+        landing: Landing | DeviceLanding,
         transfer: Transfer,
         log: _Log,
     ) -> None:
@@ -254,12 +255,8 @@ class Downloader:
             executor=self._executor,
         )
         gate = self._gate(context) if callable(self._gate) else self._gate
-        landing.forget()
-        member = swarm.join(
-            image.torrent,
-            landing.data,
-            peers=image.peers,
-            fresh=not os.fstat(landing.file).st_blocks,
+        member = joined(
+            swarm, image.torrent, landing, image.peers, self.runtime
         )
         herd = Herd(
             self._executor,
@@ -273,6 +270,8 @@ class Downloader:
             herd.run()
             landing.blocks.mark(0, landing.size)
             RunningDigest(image.wanted, landing.read, landing.blocks).finish()
+            if isinstance(member, DeviceMember):
+                member.complete()
             landing.commit(keep=True)
         except TransferError:
             for begin, end in herd.written():
