@@ -19,8 +19,16 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
     until,
 )
 
-from parallelops.download import HTTPSource, Image, downloader
+from parallelops.download import (
+    HerdOptions,
+    HTTPSource,
+    Image,
+    Never,
+    Swarm,
+    downloader,
+)
 from parallelops.download.device import DeviceMember
+from parallelops.download.member import Member
 from parallelops.errors import DataMismatch, FetchCancelled
 from parallelops.landing.device import DeviceLanding
 
@@ -105,16 +113,30 @@ def test_others_bring_all_of_it(
     agents,  # noqa: F811
     device,
     before_it_counts,
+    monkeypatch,
 ):
     """Its beginning is there once the rest is verified; then it is given."""
+    done = []
+    sync, add_piece = DeviceLanding.sync, Member.add_piece
+    monkeypatch.setattr(
+        DeviceLanding, "sync", lambda self: done.append("sync") or sync(self)
+    )
+    monkeypatch.setattr(
+        Member,
+        "add_piece",
+        lambda *it: done.append("write") or add_piece(*it),
+    )
     (seed,) = agents(1)
     agent, last = agents(2, first=1, devices=True)
     agent.path = device()
     with serving(data) as origin:
         seed.fetch(image_of(data, origin.url))
+    done.clear()
     result = agent.fetch(image_of(data, others=[seed]), herd=TOGETHER)
     assert agent.error is None
     assert on(agent.path) == data
+    # Nor is there a beginning without the rest after a power cut.
+    assert done == ["sync", *["write"] * (HEAD >> 14), "sync", "sync"]
     assert result.decision == "swarm"
     assert result.received["swarm"] >= SIZE
     (before,) = before_it_counts
@@ -123,6 +145,19 @@ def test_others_bring_all_of_it(
     seed.swarm.close()
     last.fetch(image_of(data, others=[agent]), herd=TOGETHER)
     assert last.path.read_bytes() == data
+
+
+def test_a_beginning_is_shared_with_the_same_others():
+    """With nobody outside of the networks, however they are said."""
+    allowed = iter(["127.0.0.10/32"])
+    with (
+        Swarm("127.0.0.1:0", networks=allowed, devices=True) as swarm,
+        swarm.twin() as twin,
+    ):
+        for each in (swarm, twin):
+            refused = each._session.get_ip_filter().access
+            assert not refused("127.0.0.10")
+            assert refused("127.0.0.11")
 
 
 def test_a_herd_of_devices_reads_the_origin_about_once(
@@ -180,16 +215,37 @@ def test_what_came_from_others_is_kept_for_the_origin(
     data,
     agents,  # noqa: F811
     device,
-    monkeypatch,
+    tmp_path,
 ):
-    """When the swarm is given up, its pieces need not come again."""
+    """When the swarm brings no more; the beginning is part of it."""
+    (seed,) = agents(1)
+    (agent,) = agents(1, first=1, devices=True)
+    agent.path = device()
+    half = tmp_path / "half"
+    half.write_bytes(data[: SIZE // 2] + bytes(SIZE - SIZE // 2))
+    member = seed.swarm.join(torrent_of(data), half)
+    until(lambda: any(member.view().have))
+    with serving(data) as origin:
+        result = agent.fetch(
+            image_of(data, origin.url, others=[seed]),
+            gate=Never(),
+            herd=HerdOptions(grace=0.1, stall=60.0, patience=1.0),
+        )
+    assert agent.error is None
+    assert on(agent.path) == data
+    assert result.decision == "origin"
+    assert 0 < origin.sent < 0.7 * SIZE
+
+
+def test_a_swarm_that_is_closed_is_not_waited_for(data, agents, device):  # noqa: F811
+    """The origin has all of it."""
     (agent,) = agents(1, devices=True)
     agent.path = device()
-    half = []
+    closed = []
 
     def behave(request):
-        if request.server.origin.sent > SIZE / 2 and not half:
-            half.append(agent.swarm.close())
+        if request.server.origin.sent > SIZE / 2 and not closed:
+            closed.append(agent.swarm.close())
         return False
 
     with serving(data, behave=behave) as origin:

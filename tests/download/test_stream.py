@@ -184,7 +184,7 @@ def test_one_who_is_served_gets_the_first_pieces_first(
     tmp_path,
 ):
     """Else a quarter of it at the front is there when nearly all is."""
-    (seed,) = agents(1, upload_limit=SIZE // 2)
+    (seed,) = agents(1, upload_limit=SIZE * 2 // 3)
     torrent = torrent_of(data)
     with serving(data) as origin:
         source = HTTPSource(origin.url)

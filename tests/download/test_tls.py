@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.test_cli import command, refused
-from tests.cli.test_swarm import running, tracker  # noqa: F401 - a fixture
+from tests.cli.test_swarm import running
 from tests.download.authority import Authority
 from tests.download.conftest import SIZE, digest_of
 from tests.download.origin import serving
@@ -35,7 +35,7 @@ from parallelops.errors import (
 pytestmark = pytest.mark.once
 
 ALERT = b"\x15"  # what TLS begins its refusals with
-ALONE = HerdOptions(grace=0.1, stall=0.1, patience=1.5)
+ALONE = HerdOptions(grace=0.1, stall=0.1, patience=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -292,39 +292,48 @@ def flags(tls):
     return [word for k, v in fields for word in (f"--tls-{k}", str(v))]
 
 
-def test_processes_share_by_tls(
-    data,
-    authority,
-    stranger,
-    tracker,  # noqa: F811
-    tmp_path,
-):
+def test_processes_share_by_tls(data, authority, stranger, tmp_path):
     """Three of one CA; one of another, and one without, wait for ever."""
     original, torrent = tmp_path / "original", tmp_path / "torrent"
     original.write_bytes(data)
-    torrent.write_bytes(torrent_of(data, trackers=[tracker]).dump())
+    torrent.write_bytes(torrent_of(data).dump())
+    ca = flags(authority.issue())[:2]
 
-    def get(number, *more):
-        return [
-            *("image", "get", "--torrent", str(torrent), "--json"),
-            *("--digest", digest_of(data), "--listen", "127.0.0.62:0"),
-            *("--out", str(tmp_path / f"{number}"), *more),
-        ]
+    with contextlib.ExitStack() as stack:
 
-    with (
-        running(
+        def start(*arguments):
+            return stack.enter_context(running(*arguments))
+
+        tracker = start(
+            *("tracker", "--listen", "127.0.0.1:0"),
+            *("--torrent", str(torrent), *ca),
+        )
+        url = tracker.stdout.readline().strip()
+
+        def get(number, *more):
+            return [
+                *("image", "get", "--torrent", str(torrent), "--json"),
+                *("--digest", digest_of(data), "--listen", "127.0.0.62:0"),
+                *("--tracker", url, "--out", str(tmp_path / f"{number}")),
+                *more,
+            ]
+
+        seed = start(
             *("image", "seed", str(original), "--torrent", str(torrent)),
-            *("--listen", "127.0.0.61:0", *flags(authority.issue())),
-        ) as seed,
-        running(*get(3, *flags(stranger.issue()))) as third,
-        running(*get(4)) as fourth,
-    ):
+            *("--listen", "127.0.0.61:0", "--tracker", url),
+            *flags(authority.issue()),
+        )
+        third = start(*get(3, *flags(stranger.issue())))
+        fourth = start(*get(4))
         assert "is given to others" in seed.stdout.readline()
         for number in (1, 2):
             got = command(*get(number, *flags(authority.issue())))
             assert got.returncode == 0, got.stderr
             assert (tmp_path / f"{number}").read_bytes() == data
             assert json.loads(got.stdout)["decision"] == "swarm"
+        status = ("swarm", "status", str(torrent), "--tracker", url)
+        assert command(*status, *ca).returncode == 0
+        assert "not served there" in command(*status).stdout
         for process in (third, fourth):
             assert process.poll() is None
     assert not (tmp_path / "3").exists()

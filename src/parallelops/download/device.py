@@ -163,7 +163,10 @@ class DeviceMember:
 
         Raises:
             SwarmError: the swarm does not take it.
+            DestinationError: it does not stay on the device.
         """
+        # After a power cut there is no beginning without the rest either.
+        self._landing.sync()
         for index in self._first:
             self._body.add_piece(index, self._piece(index))
         self._close_head()

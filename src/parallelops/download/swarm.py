@@ -87,6 +87,7 @@ class Swarm:
     ) -> None:
         self._lt = _libtorrent()
         self._runtime = runtime or ThreadRuntime()
+        networks = tuple(networks)
         self.twin = functools.partial(
             Swarm,
             f"{listen.rpartition(':')[0]}:0",
@@ -134,7 +135,8 @@ class Swarm:
             | category.tracker_notification,
         }
         if devices:
-            # The others want to cut a file off before they write to it.
+            # The other ways to write set a file's length first, which a
+            # device refuses. A name that is wrong would mean one of them.
             wanted.disk_io_constructor = "posix_disk_io_constructor"
         try:
             self._session: Any = self._lt.session(wanted)
@@ -211,15 +213,15 @@ class Swarm:
         with self._adding:
             try:
                 handle = self._session.add_torrent(params)
+                if shown is not None:
+                    # Nobody knows of it before, so it is there in time.
+                    handle.set_ssl_certificate_buffer(
+                        shown.certificate, shown.key, DH_PARAMETERS
+                    )
             except (AttributeError, RuntimeError) as error:
                 raise SwarmError(
                     f"the image cannot be shared: {error}"
                 ) from error
-            if shown is not None:
-                # Nobody knows of it before, so it is there in time.
-                handle.set_ssl_certificate_buffer(
-                    shown.certificate, shown.key, DH_PARAMETERS
-                )
             member = Member(
                 torrent,
                 self.id,

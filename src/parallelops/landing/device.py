@@ -101,12 +101,19 @@ class DeviceLanding:
         Raises:
             DestinationError: that can't be.
         """
-        with explained(self.path):
-            os.fsync(self.file)
+        self.sync()
         self._write(0, memoryview(self._head))
+        self.sync()
+        self.close()
+
+    def sync(self) -> None:
+        """Have on the device for good what was written to it.
+
+        Raises:
+            DestinationError: that can't be.
+        """
         with explained(self.path):
             os.fsync(self.file)
-        self.close()
 
     def is_there(self, digest: Digest) -> bool:
         """Whether it has all of it already: nobody looks."""
