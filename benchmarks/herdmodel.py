@@ -22,7 +22,7 @@ from parallelops.download import HerdOptions, Lease, Nearby, Register, Torrent
 from parallelops.download.member import MemberView, Peer
 from parallelops.download.plan import Plan
 from parallelops.download.register import Announcement
-from parallelops.download.swarm import rack_tag
+from parallelops.download.session import rack_tag
 from parallelops.runtime import ThreadRuntime
 
 SLOTS = 4  # pieces that a link carries at a time, each way

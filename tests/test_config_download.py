@@ -17,7 +17,7 @@ from parallelops.download import (
     SeedLimits,
     TorrentWriter,
 )
-from parallelops.errors import ConfigError
+from parallelops.errors import CertificateRefused, ConfigError
 
 DATA = bytes(range(256)) * 2000
 DIGEST = "sha512:" + hashlib.sha512(DATA).hexdigest()
@@ -132,6 +132,28 @@ def test_an_option_can_be_said_again(conf):
     source = config.source_from(made, [url], timeout=5.0, choose="measured")
     assert source._options.timeout == 5
     assert source._options.choose == "measured"
+
+
+def test_tls_needs_all_of_its_files(conf):
+    """Else images would be shared without it."""
+    with pytest.raises(ConfigError, match="set all of") as caught:
+        config.validate(conf(tls_ca="ca.pem", tls_key="key.pem"))
+    assert caught.value.option == "[parallelops] download_tls_certificate"
+
+
+def test_tls_comes_from_options(conf, executor, tmp_path):
+    """What is in the files is looked at when the swarm is made."""
+    pytest.importorskip("libtorrent")
+    files = {
+        f"tls_{name}": tmp_path / name for name in ("ca", "certificate", "key")
+    }
+    made = conf(listen="127.0.0.1:0", **files)
+    with (
+        pytest.raises(CertificateRefused, match="may read") as caught,
+        config.swarm_from(made, executor.runtime),
+    ):
+        pass
+    assert caught.value.path == str(tmp_path / "ca")
 
 
 def test_a_plug_in_may_be_a_gate(conf):

@@ -12,6 +12,8 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.parse
+import urllib.request
 
 import pytest
 from tests.cli.test_cli import command, on_a_terminal, refused
@@ -24,6 +26,7 @@ from parallelops.download import (
     Image,
     Register,
     Swarm,
+    Torrent,
     TorrentWriter,
     Tracker,
 )
@@ -160,6 +163,26 @@ def test_a_limit_ends_it(image, torrent):
     assert "ended: seconds" in seed.stdout.splitlines()
 
 
+def test_others_are_told_the_address_that_was_chosen(image, torrent, tracker):
+    """By the tracker, which is called from there."""
+    file = torrent(tracker)
+    fields = {
+        "info_hash": Torrent.load(file.read_bytes()).info_hash,
+        "peer_id": b"-" * 20,
+        "port": 1,
+        "left": 1,
+    }
+    with running(
+        *("image", "seed", str(image), "--torrent", str(file)),
+        *("--listen", "0.0.0.0:0", "--ip", "127.0.0.82"),
+    ) as seed:
+        listening(seed, tracker, file)
+        url = f"{tracker}?{urllib.parse.urlencode(fields)}"
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            told = answer.read()
+    assert b"5:peers6:" + bytes([127, 0, 0, 82]) in told
+
+
 @pytest.mark.parametrize("what", ["size", "bytes", "digest", "port"])
 def test_what_cannot_be_given_is_named(image, torrent, what):
     """In one line, and nobody gets it."""
@@ -239,6 +262,7 @@ def test_what_to_get_is_said_by_ironic(torrent, tmp_path):
         (("--digest", DIGEST), "give --url or --torrent"),
         (("--digest", "sha512:1"), "hexadecimal digits"),
         (("--digest", DIGEST, "--network", "here"), "no network"),
+        (("--digest", DIGEST, "--ip", "here"), "no address"),
         (("--lookup", "/dev/null"), "not JSON"),
         (("--kernel", "/dev/null"), "image_os_hash_algo"),
     ],
@@ -326,7 +350,6 @@ def test_a_port_in_use_is_named(torrent, tmp_path):
 def test_a_swarm_is_counted(image, torrent, tracker, tmp_path):
     """By those who have all of it, and those who have not."""
     from parallelops.download import scrape
-    from parallelops.download.torrent import Torrent
 
     known = Torrent.load(torrent(tracker).read_bytes())
     with (

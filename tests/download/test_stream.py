@@ -13,6 +13,7 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
     agents,
     torrent_of,
 )
+from tests.polling import until
 
 from parallelops import load_executor
 from parallelops.download import Downloader, HTTPSource, Image, Swarm
@@ -172,6 +173,35 @@ def test_what_others_give_is_handed_on_as_it_comes(
     assert member.seeding
     names = [path.name for path in tmp_path.iterdir() if path.is_file()]
     assert names == []
+
+
+@pytest.mark.once
+def test_one_who_is_served_gets_the_first_pieces_first(
+    data,
+    stream,
+    agents,  # noqa: F811
+    swarm,
+    tmp_path,
+):
+    """Else a quarter of it at the front is there when nearly all is."""
+    (seed,) = agents(1, upload_limit=SIZE * 2 // 3)
+    torrent = torrent_of(data)
+    with serving(data) as origin:
+        source = HTTPSource(origin.url)
+        seed.fetch(
+            Image(digest=digest_of(data), torrent=torrent, sources=[source])
+        )
+    image = stream(
+        torrent=torrent, peers=[seed.address], swarm=swarm, spool=tmp_path
+    )
+    chunks = iter(image)
+    while image.bytes_transferred < SIZE / 4:
+        next(chunks)
+    (member,) = swarm._members.values()
+    there = sum(member.view().have)
+    assert b"".join(chunks) != b""
+    image.verify_image()
+    assert there < len(torrent) * 0.75
 
 
 def test_chunks_come_before_the_last_piece_has(data, stream, swarm, tmp_path):

@@ -8,6 +8,7 @@ import threading
 import pytest
 from tests.download.conftest import SECRET, SIZE, digest_of, told, until
 from tests.download.origin import serving, slow_line
+from tests.polling import until
 
 from parallelops import load_executor
 from parallelops.download import (
@@ -347,6 +348,25 @@ def test_a_stranger_is_not_talked_to(data, agents):
         herd=HerdOptions(grace=0.1, stall=0.1, patience=1.0),
     )
     assert isinstance(second.error, TransferError)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("ip", [None, "127.0.0.81"])
+def test_a_machine_has_the_address_that_it_is_told(
+    data,
+    agents,
+    ip,
+):
+    """For those whom it calls, whatever the system would choose."""
+    (seed,) = agents(1, networks=["127.0.0.81/32"])
+    (agent,) = agents(1, first=1, ip=ip)
+    with serving(data) as origin:
+        seed.fetch(image_of(data, origin.url))
+    agent.fetch(
+        image_of(data, others=[seed]),
+        herd=HerdOptions(grace=0.1, stall=0.1, patience=1.5),
+    )
+    assert (agent.error is None) == (ip is not None), agent.error
 
 
 @pytest.mark.once

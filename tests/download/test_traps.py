@@ -1,7 +1,7 @@
 """What libtorrent does that one would not think, by its number in our notes.
 
 Other traps are met elsewhere: 7, 13 and 16 are in test_swarm, 17 and 19 in
-test_torrent, 18 in the tests of landings.
+test_torrent, 12 in test_device, 18 in the tests of landings.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
     image_of,
     torrent_of,
 )
+from tests.polling import until
 
 from parallelops import download
 from parallelops.download import Downloader, HerdOptions, HTTPSource, Image
 from parallelops.download.member import Member
-from parallelops.download.swarm import _SETTINGS
+from parallelops.download.session import SETTINGS
 from parallelops.errors import DestinationError, SwarmError
 
 lt = pytest.importorskip("libtorrent")
@@ -46,12 +47,11 @@ SOURCE = "".join(
         pytest.param("set_alert_notify", id="6, a function for alerts"),
         pytest.param("generate_buf", id="9, text of what is none"),
         pytest.param("write_torrent_file_buf", id="9, the same"),
-        pytest.param("disk_io_constructor", id="12, a typo means another"),
         pytest.param("magnet", id="19, links that inject"),
     ],
 )
 def test_what_is_a_trap_is_not_used(name):
-    """Traps 4, 6, 9, 12 and 19: there is no way to use it well."""
+    """Traps 4, 6, 9 and 19: there is no way to use it well."""
     assert name not in SOURCE
 
 
@@ -104,7 +104,7 @@ def test_what_went_wrong_is_kept_as_text(data, agents, tmp_path):  # noqa: F811
 
 def test_errors_of_libtorrent_have_our_names(data, agents, tmp_path):  # noqa: F811
     """Trap 11: it raises RuntimeError, or KeyError for a wrong setting."""
-    assert _SETTINGS.keys() <= lt.default_settings().keys()
+    assert SETTINGS.keys() <= lt.default_settings().keys()
     (agent,) = agents(1)
     member = agent.swarm.join(torrent_of(data), tmp_path / "data")
     agent.swarm.leave(member)
@@ -117,32 +117,6 @@ def test_errors_of_libtorrent_have_our_names(data, agents, tmp_path):  # noqa: F
     ):
         with pytest.raises(SwarmError):
             call()
-
-
-@pytest.mark.once
-@pytest.mark.skipif(os.geteuid() != 0, reason="a loop device needs root")
-def test_a_device_is_not_left_to_libtorrent(data, agents, tmp_path):  # noqa: F811
-    """Trap 12: it would fail, or cut a file off."""
-    (agent,) = agents(1)
-    backing = tmp_path / "backing"
-    backing.write_bytes(bytes(2 * SIZE // 512 * 512))
-    made = subprocess.run(
-        ["losetup", "--find", "--show", str(backing)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if made.returncode:
-        pytest.skip(f"there is no loop device: {made.stderr}")
-    agent.path = Path(made.stdout.strip())
-    try:
-        with serving(data) as origin:
-            result = agent.fetch(image_of(data, origin.url))
-    finally:
-        subprocess.run(["losetup", "-d", str(agent.path)], check=True)
-    assert agent.error is None
-    assert "not shared" in result.reason
-    assert backing.read_bytes()[:SIZE] == data
 
 
 def test_nobody_is_looked_for_or_talked_to_otherwise(data, agents, tmp_path):  # noqa: F811

@@ -18,6 +18,7 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
     agents,
     torrent_of,
 )
+from tests.polling import until
 from tests.services.processes import Server, free_ports
 
 from parallelops import load_executor

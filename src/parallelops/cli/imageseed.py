@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops.cli.arguments import (
+    add_json,
+    add_repeated,
+    address,
+    amount,
     count,
     digest,
     listening,
     network,
     seconds,
 )
+from parallelops.cli.helping import Rare, add_help
 from parallelops.cli.progress import shown
 from parallelops.cli.stopping import StopSignal
 from parallelops.cli.table import print_fields
-from parallelops.errors import DataMismatch, SwarmError
+from parallelops.errors import DataMismatch, ParallelopsError, SwarmError
 from parallelops.landing import Digest
 from parallelops.runtime import ThreadRuntime
 
@@ -27,13 +32,20 @@ if TYPE_CHECKING:
     from parallelops.download import Torrent
     from parallelops.download.member import Member
 
-__all__ = ["add_swarm_to", "add_to", "read_torrent", "run"]
+__all__ = [
+    "add_ca_to",
+    "add_swarm_to",
+    "add_to",
+    "read_torrent",
+    "run",
+    "swarm_options",
+]
 
 _PIECE = 1 << 20
 _LOOK = 0.2  # seconds
 
 
-def add_swarm_to(parser: argparse.ArgumentParser) -> None:
+def add_swarm_to(parser: argparse.ArgumentParser, rare: Rare) -> None:
     """Add the arguments that say with whom an image is shared."""
     parser.add_argument(
         "--listen",
@@ -42,24 +54,66 @@ def add_swarm_to(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS:PORT",
         help="for others; default: 0.0.0.0:6881",
     )
-    parser.add_argument(
-        "--network",
-        action="append",
-        type=network,
-        default=[],
-        metavar="CIDR",
-        help="talk to nobody elsewhere; may be repeated",
+    rare.add_argument(
+        "--ip",
+        type=address,
+        metavar="ADDRESS",
+        help="where others find this machine, if it has several addresses: "
+        "listen there, and call them and the trackers from there",
     )
-    parser.add_argument(
+    add_repeated(
+        rare, "--network", "CIDR", "talk to nobody elsewhere", kind=network
+    )
+    rare.add_argument(
         "--rack", metavar="NAME", help="what is near has the same"
     )
-    parser.add_argument(
+    add_repeated(
+        rare,
         "--tracker",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="whom to announce to, in the place of what the torrent says; "
-        "may be repeated",
+        "URL",
+        "whom to announce to, in the place of what the torrent says",
+    )
+    for name, what in {
+        "ca": "share by TLS, with those whom this CA has signed; all three "
+        "options or none, in PEM",
+        "certificate": "of this machine, for the name parallelops",
+        "key": "of the certificate, without a passphrase",
+    }.items():
+        rare.add_argument(f"--tls-{name}", metavar="FILE", help=what)
+
+
+def swarm_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What these arguments come to, for a swarm.
+
+    Raises:
+        ParallelopsError: some of those for TLS are missing.
+    """
+    from parallelops.download import PeerTLS
+
+    names = ("ca", "certificate", "key")
+    files = {name: getattr(arguments, f"tls_{name}") for name in names}
+    tls = None
+    if any(files.values()):
+        missing = [f"--tls-{name}" for name in names if not files[name]]
+        if missing:
+            raise ParallelopsError(f"TLS needs {' and '.join(missing)} too")
+        tls = PeerTLS(**files)
+    return {
+        "listen": arguments.listen,
+        "ip": arguments.ip,
+        "networks": arguments.network,
+        "rack": arguments.rack,
+        "tls": tls,
+    }
+
+
+def add_ca_to(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that says which swarm of a torrent is meant."""
+    parser.add_argument(
+        "--tls-ca",
+        metavar="FILE",
+        help="the image as it is shared by TLS among those of this CA; its "
+        "info-hash is another one",
     )
 
 
@@ -67,11 +121,14 @@ def add_to(actions: Any) -> None:
     """Add the command to the parser's."""
     seed = actions.add_parser(
         "seed",
+        add_help=False,
         help="give an image to others",
         description="Give an image to others until told to stop, or until a "
         "limit is reached. It is read once before that, to see that it is "
         "what the torrent says.",
     )
+    sharing = Rare(seed, "how it is shared")
+    add_help(seed, sharing)
     seed.add_argument("image", type=Path, metavar="IMAGE")
     seed.add_argument(
         "--torrent", type=Path, required=True, metavar="FILE", help="of it"
@@ -82,37 +139,28 @@ def add_to(actions: Any) -> None:
         metavar="sha512:HEX",
         help="what it must come to",
     )
-    add_swarm_to(seed)
-    seed.add_argument(
-        "--for",
-        type=seconds,
-        default=math.inf,
-        dest="seconds",
-        metavar="SECONDS",
-        help="no longer than that",
-    )
-    seed.add_argument(
-        "--idle",
-        type=seconds,
-        default=math.inf,
-        metavar="SECONDS",
-        help="no longer than that without anybody who wants it",
-    )
-    seed.add_argument(
-        "--ratio",
-        type=seconds,
-        default=math.inf,
-        metavar="N",
-        help="no more than so many times its size",
-    )
-    seed.add_argument(
+    add_swarm_to(seed, sharing)
+    for name, kind, metavar, limit in (
+        ("--for", seconds, "SECONDS", "no longer than that"),
+        (
+            "--idle",
+            seconds,
+            "SECONDS",
+            "no longer than that without anybody who wants it",
+        ),
+        ("--ratio", amount, "N", "no more than so many times its size"),
+    ):
+        seed.add_argument(
+            name, type=kind, default=math.inf, metavar=metavar, help=limit
+        )
+    sharing.add_argument(
         "--upload-limit",
         type=count,
         default=0,
         metavar="BYTES",
         help="a second, to all others; default: without limit",
     )
-    seed.add_argument("--json", action="store_true", help="print JSON")
+    add_json(seed)
     seed.set_defaults(run=run)
 
 
@@ -126,12 +174,10 @@ def run(arguments: argparse.Namespace) -> int:
     with (
         StopSignal(runtime) as stop,
         Swarm(
-            arguments.listen,
-            networks=arguments.network,
-            rack=arguments.rack,
+            **swarm_options(arguments),
             upload_limit=arguments.upload_limit,
             seed_limits=SeedLimits(
-                seconds=arguments.seconds,
+                seconds=vars(arguments)["for"],
                 ratio=arguments.ratio,
                 idle=arguments.idle,
             ),
@@ -159,18 +205,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_torrent(path: Path, trackers: list[str]) -> Torrent:
-    """The torrent in a file, with these trackers if there are any."""
+def read_torrent(
+    path: Path, trackers: list[str], ca: str | None = None
+) -> Torrent:
+    """The torrent in a file, with these trackers if there are any.
+
+    With a CA, as it is shared among those whom that has signed.
+    """
     import dataclasses
 
     from parallelops.download import Torrent
+    from parallelops.download.tls import read_ca
     from parallelops.download.torrent import LARGEST_TORRENT
 
     with path.open("rb") as file:
         torrent = Torrent.load(file.read(LARGEST_TORRENT + 1))
     if trackers:
         torrent = dataclasses.replace(torrent, trackers=tuple(trackers))
-    return torrent
+    return torrent if ca is None else torrent.among(read_ca(ca))
 
 
 def _check(arguments: argparse.Namespace, torrent: Torrent) -> None:

@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops import load_executor
-from parallelops.cli.arguments import count, listening, seconds
+from parallelops.cli.arguments import (
+    add_repeated,
+    count,
+    listening,
+    seconds,
+)
+from parallelops.cli.imageseed import add_ca_to, read_torrent
 from parallelops.errors import ParallelopsError
 
 if TYPE_CHECKING:
@@ -38,14 +44,14 @@ def add_to(commands: Any) -> None:
         metavar="ADDRESS:PORT",
         help="default: 0.0.0.0:6969",
     )
-    parser.add_argument(
+    add_repeated(
+        parser,
         "--torrent",
-        action="append",
-        type=Path,
-        default=[],
-        metavar="FILE",
-        help="serve this image and no others; may be repeated",
+        "FILE",
+        "serve this image and no others",
+        kind=Path,
     )
+    add_ca_to(parser)
     parser.add_argument(
         "--interval",
         type=seconds,
@@ -65,10 +71,11 @@ def add_to(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until it is interrupted."""
-    from parallelops.download import Register, Torrent
+    from parallelops.download import Register
 
     allowed = [
-        Torrent.load(path.read_bytes()).info_hash for path in arguments.torrent
+        read_torrent(path, [], arguments.tls_ca).info_hash
+        for path in arguments.torrent
     ]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     room = _room()

@@ -177,9 +177,19 @@ def _gate(values: dict[str, Any]) -> None:
         raise option_error("download_gate", str(error)) from error
 
 
+def _tls(values: dict[str, Any]) -> None:
+    for option in _TLS:
+        if values[option] is None:
+            raise option_error(
+                option, f"TLS needs it; set all of {', '.join(_TLS)}"
+            )
+
+
+_TLS = ("download_tls_ca", "download_tls_certificate", "download_tls_key")
 _DEFAULTS = {opt.dest: opt.default for opt in ALL}
 _LOADED: dict[str, Callable[[dict[str, Any]], object]] = {
     "location_strategies": strategy,
     "image_handlers": handlers,
     "download_gate": _gate,
+    **dict.fromkeys(_TLS, _tls),
 }

@@ -98,6 +98,24 @@ Possible values:
   port 0 it is any that is free.
 """,
     ),
+    cfg.IPOpt(
+        "download_ip",
+        sample_default="10.0.0.5",
+        help="""
+Where others find this machine, if it has several addresses.
+
+It listens there, at the port of ``download_listen``, and calls the
+others and the trackers from there. Without it, the system chooses.
+
+Possible values:
+
+* An address of this machine.
+
+Related options:
+
+* ``download_listen``
+""",
+    ),
     cfg.ListOpt(
         "download_networks",
         item_type=Network(),
@@ -111,6 +129,63 @@ Without any it is everybody.
 Possible values:
 
 * Networks, as ``address/bits``, with commas in between.
+""",
+    ),
+    cfg.StrOpt(
+        "download_tls_ca",
+        regex=".+",
+        sample_default="/etc/parallelops/ca.pem",
+        help="""
+The CA of those with whom images are shared.
+
+With it, peers talk by TLS, and to nobody whose certificate it has
+not signed itself.
+
+Possible values:
+
+* The path of a file with one certificate, in PEM.
+
+Related options:
+
+* ``download_tls_certificate``
+* ``download_tls_key``
+""",
+    ),
+    cfg.StrOpt(
+        "download_tls_certificate",
+        regex=".+",
+        sample_default="/etc/parallelops/peer.pem",
+        help="""
+The certificate that is shown to those with whom images are shared.
+
+It has to be for the name ``parallelops``. It is read anew for each
+image.
+
+Possible values:
+
+* The path of a file with one certificate, in PEM.
+
+Related options:
+
+* ``download_tls_ca``
+* ``download_tls_key``
+""",
+    ),
+    cfg.StrOpt(
+        "download_tls_key",
+        regex=".+",
+        sample_default="/etc/parallelops/peer.key",
+        help="""
+The private key of that certificate.
+
+Possible values:
+
+* The path of a file with one key, in PEM, without a passphrase.
+
+Related options:
+
+* ``download_tls_ca``
+* ``download_tls_certificate``
 """,
     ),
     cfg.ListOpt(

@@ -28,11 +28,19 @@ __all__ = ["downloader", "source", "swarm"]
 @contextlib.contextmanager
 def swarm(values: Mapping[str, Any], runtime: Runtime) -> Iterator[Swarm]:
     """See :func:`parallelops.config.swarm_from`."""
-    from parallelops.download import SeedLimits, Swarm
+    from parallelops.download import PeerTLS, SeedLimits, Swarm
 
     ratio = values["download_seed_ratio"]
+    tls = None
+    if values["download_tls_ca"] is not None:
+        tls = PeerTLS(
+            ca=values["download_tls_ca"],
+            certificate=values["download_tls_certificate"],
+            key=values["download_tls_key"],
+        )
     with Swarm(
         values["download_listen"],
+        ip=values["download_ip"],
         networks=values["download_networks"],
         rack=values["download_rack"],
         upload_limit=values["download_upload_limit"],
@@ -43,6 +51,7 @@ def swarm(values: Mapping[str, Any], runtime: Runtime) -> Iterator[Swarm]:
             idle=values["download_seed_idle"],
             free_memory=values["download_seed_free_memory"],
         ),
+        tls=tls,
         runtime=runtime,
     ) as made:
         yield made

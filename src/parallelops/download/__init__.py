@@ -44,6 +44,7 @@ from parallelops.download.plan import HerdOptions
 from parallelops.download.register import Register
 from parallelops.download.stream import ImageStream
 from parallelops.download.swarm import Swarm
+from parallelops.download.tls import PeerTLS
 from parallelops.download.torrent import Torrent, TorrentWriter
 from parallelops.download.tracker import Tracker, lease_client, scrape
 from parallelops.origin import HTTPSource, Origin, Source
@@ -67,6 +68,7 @@ __all__ = [
     "Origin",
     "Outlook",
     "Pass",
+    "PeerTLS",
     "Progress",
     "Register",
     "Rendezvous",

@@ -11,6 +11,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parallelops.download.device import DeviceMember, joined
 from parallelops.download.gates import GateContext, auto
 from parallelops.download.herd import Herd
 from parallelops.download.image import DownloadResult
@@ -23,8 +24,10 @@ from parallelops.errors import (
     SwarmError,
     TransferError,
 )
-from parallelops.landing import DeviceLanding, Landing, RunningDigest
+from parallelops.landing import Landing
 from parallelops.landing.blocks import BLOCK
+from parallelops.landing.device import DeviceLanding
+from parallelops.landing.digest import RunningDigest
 from parallelops.origin import fetch_ranges
 
 if TYPE_CHECKING:
@@ -219,8 +222,8 @@ class Downloader:
             log.decide("origin", "there is no torrent of the image")
         elif self._swarm is None:
             log.decide("origin", "there is no swarm")
-        elif isinstance(landing, DeviceLanding):
-            log.decide("origin", "a device is not shared")
+        elif isinstance(landing, DeviceLanding) and not self._swarm.devices:
+            log.decide("origin", "the swarm is not for devices")
         else:
             try:
                 self._share(self._swarm, image, landing, transfer, log)
@@ -240,7 +243,7 @@ class Downloader:
         self,
         swarm: Swarm,
         image: Image,
-        landing: Landing,
+        landing: Landing | DeviceLanding,
         transfer: Transfer,
         log: _Log,
     ) -> None:
@@ -252,12 +255,8 @@ class Downloader:
             executor=self._executor,
         )
         gate = self._gate(context) if callable(self._gate) else self._gate
-        landing.forget()
-        member = swarm.join(
-            image.torrent,
-            landing.data,
-            peers=image.peers,
-            fresh=not os.fstat(landing.file).st_blocks,
+        member = joined(
+            swarm, image.torrent, landing, image.peers, self.runtime
         )
         herd = Herd(
             self._executor,
@@ -271,6 +270,8 @@ class Downloader:
             herd.run()
             landing.blocks.mark(0, landing.size)
             RunningDigest(image.wanted, landing.read, landing.blocks).finish()
+            if isinstance(member, DeviceMember):
+                member.complete()
             landing.commit(keep=True)
         except TransferError:
             for begin, end in herd.written():

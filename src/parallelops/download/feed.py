@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
 
+    from parallelops.download.device import DeviceMember
     from parallelops.download.member import Member
     from parallelops.executor import Executor
     from parallelops.origin import Origin, Source
@@ -57,7 +58,7 @@ class Feed:
     def __init__(
         self,
         executor: Executor,
-        member: Member,
+        member: Member | DeviceMember,
         sources: Sequence[Source],
         connections: int,
     ) -> None:

@@ -16,6 +16,7 @@ from parallelops.errors import SwarmError, TransferError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from parallelops.download.device import DeviceMember
     from parallelops.download.gate import Decision, Gate
     from parallelops.download.member import Member, MemberView
     from parallelops.download.transfer import Transfer
@@ -50,7 +51,7 @@ class Herd:
     def __init__(
         self,
         executor: Executor,
-        member: Member,
+        member: Member | DeviceMember,
         sources: Sequence[Source],
         gate: Gate,
         transfer: Transfer,
@@ -70,7 +71,7 @@ class Herd:
         )
 
     @property
-    def member(self) -> Member:
+    def member(self) -> Member | DeviceMember:
         """The image in its swarm."""
         return self._member
 
@@ -157,6 +158,8 @@ class Herd:
         self.feed.look(view.have)
         self._transfer.arrived(view.have)
         self._plan.look(view, self.feed.busy)
+        if self._transfer.in_order:
+            self._member.take_in_order(self._plan.served)
         self.from_swarm = view.received
         self._transfer.check()
         quiet = self._runtime.monotonic() - self._plan.gained

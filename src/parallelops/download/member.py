@@ -142,6 +142,7 @@ class Member:
         flushed: Event,
         finished: Event,
         leave: Callable[[Member], None],
+        in_order: int,
     ) -> None:
         self.torrent = torrent
         self.id = peer_id
@@ -155,6 +156,9 @@ class Member:
         self.finished = finished
         self._leave = leave
         self._at_end: Callable[[], object] | None = None
+        # The flag of libtorrent's, and whether it is set.
+        self._in_order = in_order
+        self._ordered = False
 
     def view(self) -> MemberView:
         """One look.
@@ -170,7 +174,7 @@ class Member:
             raise SwarmError("the image is in no swarm any more") from error
         count = len(self.torrent)
         have = list(status.pieces)
-        if status.is_seeding or status.is_finished:
+        if status.is_seeding:
             have = [True] * count
         seeds = sum(peer.complete for peer in peers)
         known = max(status.num_complete, 0) + max(status.num_incomplete, 0)
@@ -209,6 +213,17 @@ class Member:
             self.handle.add_piece(index, data, 0)
         except (AttributeError, RuntimeError) as error:
             raise SwarmError("the image is in no swarm any more") from error
+
+    def take_in_order(self, wanted: bool) -> None:
+        """Ask others for the first pieces first, or for the rarest."""
+        if wanted == self._ordered:
+            return
+        self._ordered = wanted
+        with contextlib.suppress(AttributeError, RuntimeError):
+            if wanted:
+                self.handle.set_flags(self._in_order)
+            else:
+                self.handle.unset_flags(self._in_order)
 
     def connect(self, address: tuple[str, int]) -> None:
         """Talk to somebody at an address and port."""

@@ -234,6 +234,8 @@ class _Arriving(Transfer):
     One thread downloads, another one reads.
     """
 
+    in_order = True
+
     def __init__(
         self,
         runtime: Runtime,

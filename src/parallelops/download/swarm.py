@@ -7,11 +7,13 @@ origin: what was read there comes in by :meth:`Member.add_piece`.
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import functools
 import ipaddress
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelops.download.member import Member, SeedLimits, free_memory
+from parallelops.download.session import SETTINGS, TICK, new_id
+from parallelops.download.tls import DH_PARAMETERS
 from parallelops.errors import MissingDependency, SwarmError
 from parallelops.redact import redact_text
 from parallelops.runtime import ThreadRuntime
@@ -20,61 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from parallelops.download.tls import PeerTLS
     from parallelops.download.torrent import Torrent
     from parallelops.runtime import Handle, Runtime
 
 __all__ = ["Swarm"]
 
-_CLIENT = b"-PO0100-"
-_ALPHABET = b"0123456789abcdefghijklmnopqrstuvwxyz"
-_ID = 20
-_TICK = 100  # milliseconds
 _START = 5.0  # seconds
 _STOP = 0.3
-_SEND_BUFFER = 128 << 10
-
-_SETTINGS = {
-    # Agents are few hops apart and all want the same: nothing is looked for
-    # elsewhere, and nobody is asked to open a door.
-    "enable_dht": False,
-    "enable_upnp": False,
-    "enable_natpmp": False,
-    # uTP was slow on local links.
-    "enable_incoming_utp": False,
-    "enable_outgoing_utp": False,
-    "out_enc_policy": 2,
-    "in_enc_policy": 2,
-    # By default what happens is seen after half a second.
-    "tick_interval": _TICK,
-    # Who has a piece need not know who else has: with many members half of
-    # the messages would be that.
-    "send_redundant_have": False,
-    # What waits to be sent on a slow line holds up the requests behind it.
-    "send_socket_buffer_size": _SEND_BUFFER,
-    "send_buffer_watermark": _SEND_BUFFER,
-    "send_buffer_watermark_factor": 20,
-    "allow_multiple_connections_per_ip": True,
-    "connection_speed": 200,
-    "min_reconnect_time": 2,
-    "min_announce_interval": 5,
-    "unchoke_interval": 2,
-    "peer_connect_timeout": 5,
-    "handshake_timeout": 5,
-    "piece_timeout": 5,
-    "request_timeout": 10,
-    "peer_timeout": 30,
-    "inactivity_timeout": 60,
-    "stop_tracker_timeout": 1,
-    "tracker_completion_timeout": 30,
-    # A tracker that is asked by thousands at once is slow, not dead.
-    "tracker_receive_timeout": 20,
-    # Else a port in use becomes the next one, without a word.
-    "listen_system_port_fallback": False,
-    "max_retry_port_bind": 0,
-    # Else limits of the rate don't hold on local networks.
-    "ignore_limits_on_local_network": False,
-    "user_agent": "parallelops",
-}
 
 
 class Swarm:
@@ -86,6 +41,9 @@ class Swarm:
 
     Args:
         listen: address and port, such as "0.0.0.0:6881"; port 0 is any.
+        ip: the address of this machine that others are to know, in the place
+            of that of ``listen``. They and the trackers are called from there,
+            and trackers name the address that they are called from.
         networks: whom to talk to, such as "10.0.0.0/8"; by default
             everybody.
         rack: what machines have in common that share a switch. It is part
@@ -94,15 +52,22 @@ class Swarm:
         local_discovery: look for others in the local network (BEP 14). It
             works for torrents that are not private.
         seed_limits: how long images that are complete are kept up.
+        devices: images may go to block devices. It reads and writes in one
+            thread then, which is slower with many images.
+        tls: talk to none but those of the same CA, by TLS. Then an image
+            has another info-hash; see :meth:`Torrent.among`.
         runtime: where the thread comes from; real threads by default.
 
     Attributes:
         id: the peer id.
         port: the port.
+        devices: whether images may go to block devices.
+        twin: makes another one, for the same others, at any port.
 
     Raises:
         MissingDependency: libtorrent is not installed.
         SwarmError: it can't listen there.
+        CertificateRefused: the files for TLS can't be used.
         ValueError: an address is none.
     """
 
@@ -110,17 +75,40 @@ class Swarm:
         self,
         listen: str = "0.0.0.0:6881",
         *,
+        ip: str | None = None,
         networks: Iterable[str] = (),
         rack: str | None = None,
         upload_limit: int = 0,
         local_discovery: bool = False,
         seed_limits: SeedLimits | None = None,
+        devices: bool = False,
+        tls: PeerTLS | None = None,
         runtime: Runtime | None = None,
     ) -> None:
         self._lt = _libtorrent()
         self._runtime = runtime or ThreadRuntime()
-        self.id = self._new_id(rack)
+        networks = tuple(networks)
+        self.twin = functools.partial(
+            Swarm,
+            f"{listen.rpartition(':')[0]}:0",
+            ip=ip,
+            networks=networks,
+            rack=rack,
+            upload_limit=upload_limit,
+            local_discovery=local_discovery,
+            tls=tls,
+            runtime=runtime,
+        )
+        self.devices = devices
+        if ip is not None:
+            host = str(ipaddress.ip_address(ip))
+            host = f"[{host}]" if ":" in host else host
+            listen = f"{host}:{listen.rpartition(':')[2]}"
+        self.id = new_id(rack, self._runtime.random)
         self._limits = seed_limits or SeedLimits()
+        self._tls = tls
+        if tls is not None:
+            tls.load()
         self._members: dict[bytes, Member] = {}
         # From when an image is added until its member is known, nobody takes
         # alerts: one could be of it.
@@ -131,20 +119,27 @@ class Swarm:
         self._refusal = ""
         self.port = 0
         category = self._lt.alert.category_t
+        wanted = self._lt.session_params()
+        wanted.settings = {
+            **SETTINGS,
+            # Else the system would choose one each time.
+            "outgoing_interfaces": ip or "",
+            # The letter has it take nothing but TLS.
+            "listen_interfaces": listen + ("s" if tls else ""),
+            "enable_lsd": local_discovery,
+            "upload_rate_limit": upload_limit,
+            "peer_fingerprint": self.id.decode(),
+            "alert_mask": category.error_notification
+            | category.status_notification
+            | category.storage_notification
+            | category.tracker_notification,
+        }
+        if devices:
+            # The other ways to write set a file's length first, which a
+            # device refuses. A name that is wrong would mean one of them.
+            wanted.disk_io_constructor = "posix_disk_io_constructor"
         try:
-            self._session: Any = self._lt.session(
-                {
-                    **_SETTINGS,
-                    "listen_interfaces": listen,
-                    "enable_lsd": local_discovery,
-                    "upload_rate_limit": upload_limit,
-                    "peer_fingerprint": self.id.decode(),
-                    "alert_mask": category.error_notification
-                    | category.status_notification
-                    | category.storage_notification
-                    | category.tracker_notification,
-                }
-            )
+            self._session: Any = self._lt.session(wanted)
         except (RuntimeError, ValueError) as error:
             raise SwarmError(f"no swarm at {listen}: {error}") from error
         self._session.set_ip_filter(self._filter(networks))
@@ -171,6 +166,7 @@ class Swarm:
         *,
         peers: Iterable[tuple[str, int]] = (),
         fresh: bool = False,
+        wanted: range | None = None,
     ) -> Member:
         """Take part in the swarm of an image.
 
@@ -180,20 +176,25 @@ class Swarm:
                 checked and used.
             peers: addresses and ports of others.
             fresh: nothing is there, whatever the file's size: do not look.
+            wanted: these pieces and no others; by default all.
 
         Raises:
             SwarmError: this swarm is closed, or has that image already.
+            CertificateRefused: the files for TLS can't be used any more.
         """
         lt = self._lt
+        shown = None if self._tls is None else self._tls.load()
+        if shown is not None:
+            torrent = torrent.among(shown.ca)
         flags = lt.torrent_flags
-        wanted = lt.add_torrent_params()
+        params = lt.add_torrent_params()
         # Neither the name nor anything else that others chose is used.
-        wanted.ti = lt.torrent_info(lt.bdecode(torrent.dump()))
-        wanted.save_path = str(data.parent)
-        wanted.renamed_files = {0: data.name}
-        wanted.trackers = list(torrent.trackers)
-        wanted.flags &= ~(flags.auto_managed | flags.paused)
-        wanted.flags |= (
+        params.ti = lt.torrent_info(lt.bdecode(torrent.dump()))
+        params.save_path = str(data.parent)
+        params.renamed_files = {0: data.name}
+        params.trackers = list(torrent.trackers)
+        params.flags &= ~(flags.auto_managed | flags.paused)
+        params.flags |= (
             flags.duplicate_is_error
             | flags.override_trackers
             | flags.override_web_seeds
@@ -202,12 +203,21 @@ class Swarm:
         )
         if fresh:
             # Else it would make the digests of a file full of holes.
-            wanted.have_pieces = [False] * len(torrent)
+            params.have_pieces = [False] * len(torrent)
+        if wanted is not None:
+            params.piece_priorities = [
+                4 if piece in wanted else 0 for piece in range(len(torrent))
+            ]
         if self._stopping:
             raise SwarmError("the swarm is closed")
         with self._adding:
             try:
-                handle = self._session.add_torrent(wanted)
+                handle = self._session.add_torrent(params)
+                if shown is not None:
+                    # Nobody knows of it before, so it is there in time.
+                    handle.set_ssl_certificate_buffer(
+                        shown.certificate, shown.key, DH_PARAMETERS
+                    )
             except (AttributeError, RuntimeError) as error:
                 raise SwarmError(
                     f"the image cannot be shared: {error}"
@@ -219,6 +229,7 @@ class Swarm:
                 self._runtime.event(),
                 self._runtime.event(),
                 self.leave,
+                flags.sequential_download,
             )
             self._members[torrent.info_hash] = member
         for address in peers:
@@ -242,7 +253,7 @@ class Swarm:
         runtime = self._runtime
         looked = runtime.monotonic()
         while not self._stopping:
-            self._session.wait_for_alert(_TICK)
+            self._session.wait_for_alert(TICK)
             with self._adding:
                 self._take_alerts()
             if runtime.monotonic() - looked >= 1.0:
@@ -254,7 +265,7 @@ class Swarm:
         end = runtime.monotonic() + _STOP
         waiting = len(self._members)
         while waiting and runtime.monotonic() < end:
-            self._session.wait_for_alert(_TICK)
+            self._session.wait_for_alert(TICK)
             waiting -= sum(
                 isinstance(alert, self._lt.torrent_paused_alert)
                 for alert in self._session.pop_alerts()
@@ -323,12 +334,6 @@ class Swarm:
 
     # -- settings
 
-    def _new_id(self, rack: str | None) -> bytes:
-        # libtorrent takes what is as long as an id for the whole of it.
-        chance = self._runtime.random
-        own = bytes(chance.choice(_ALPHABET) for _ in range(_ID - 12))
-        return _CLIENT + rack_tag(rack) + own
-
     def _filter(self, networks: Iterable[str]) -> Any:
         allowed = [ipaddress.ip_network(network) for network in networks]
         wanted = self._lt.ip_filter()
@@ -338,14 +343,6 @@ class Swarm:
         for network in allowed:
             wanted.add_rule(str(network[0]), str(network[-1]), 0)
         return wanted
-
-
-def rack_tag(rack: str | None) -> bytes:
-    """The four letters of a peer id that stand for a rack."""
-    if rack is None:
-        return b"----"
-    made = hashlib.blake2b(rack.encode(), digest_size=4).digest()
-    return bytes(_ALPHABET[byte % len(_ALPHABET)] for byte in made)
 
 
 def _libtorrent() -> Any:

@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from parallelops.download.bencode import decode, encode
+from parallelops.download.tls import NAME
 from parallelops.errors import TorrentRefused
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Torrent:
         name: what others call the image; no file gets this name.
         private: others may only be found by the trackers (BEP 27). It is
             always set on those made here.
+        ca: the certificate, in PEM, that has signed those of all who take
+            part; empty if they need none. No torrent is loaded that has it.
         info: what the info-hash is made of.
         info_hash: what a swarm is known by, 20 bytes.
     """
@@ -80,6 +83,7 @@ class Torrent:
     trackers: tuple[str, ...] = ()
     name: bytes = _NAME
     private: bool = True
+    ca: str = ""
     info: bytes = dataclasses.field(init=False, compare=False)
     info_hash: bytes = dataclasses.field(init=False, compare=False)
 
@@ -132,6 +136,8 @@ class Torrent:
         }
         if self.private:
             info[b"private"] = 1
+        if self.ca:
+            info[b"ssl-cert"] = self.ca.encode()
         made = encode(info)
         object.__setattr__(self, "info", made)
         digest = hashlib.sha1(made, usedforsecurity=False).digest()
@@ -140,6 +146,13 @@ class Torrent:
     def __len__(self) -> int:
         """How many pieces there are."""
         return len(self.pieces) // _HASH
+
+    def among(self, ca: str) -> Torrent:
+        """The same for those whose certificates are signed by ``ca``.
+
+        It has another info-hash, so that they meet nobody else.
+        """
+        return dataclasses.replace(self, name=NAME.encode(), ca=ca)
 
     def piece(self, index: int) -> tuple[int, int]:
         """Where a piece begins and ends, in bytes."""

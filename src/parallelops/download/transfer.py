@@ -30,7 +30,10 @@ class Transfer:
 
     Attributes:
         runtime: the same.
+        in_order: somebody reads it from the first byte on, while it comes.
     """
+
+    in_order = False
 
     def __init__(
         self,

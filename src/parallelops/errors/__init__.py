@@ -24,6 +24,7 @@ from parallelops.errors.containers import (
     OperationUnknown,
 )
 from parallelops.errors.download import (
+    CertificateRefused,
     SizeUnknown,
     SwarmError,
     TorrentRefused,
@@ -78,6 +79,7 @@ from parallelops.errors.setup import (
 __all__ = [
     "ArchiveRefused",
     "CatalogError",
+    "CertificateRefused",
     "ConfigError",
     "ContainerQuarantined",
     "CoordinatorLost",

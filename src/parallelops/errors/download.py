@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from parallelops.errors.images import FetchError, TransferError
 
-__all__ = ["SizeUnknown", "SwarmError", "TorrentRefused"]
+__all__ = ["CertificateRefused", "SizeUnknown", "SwarmError", "TorrentRefused"]
 
 
 class TorrentRefused(FetchError):
@@ -27,3 +27,18 @@ class SizeUnknown(TransferError):
 
 class SwarmError(FetchError):
     """A swarm cannot be joined, or has stopped working."""
+
+
+class CertificateRefused(SwarmError):
+    """A file for TLS between peers cannot be used.
+
+    Attributes:
+        path: the file.
+        reason: what is wrong, and what it has to be; nothing of what is in
+            it.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot be used for TLS: {reason}")
+        self.path = path
+        self.reason = reason

@@ -40,15 +40,17 @@ class DeviceLanding:
         file: a descriptor, for reading and writing.
         blocks: which parts have been written.
         size: bytes it will have.
+        kept_back: bytes at its beginning that are written last.
 
     Raises:
         DestinationError: it is not a block device, is in use or too small.
     """
 
     def __init__(self, path: str | os.PathLike[str], size: int) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self.file = -1
         self.size = size
+        self.kept_back = min(_HEAD, size)
         self.restart()
         with explained(self.path):
             # Of a device, this means that nobody else uses it.
@@ -90,18 +92,28 @@ class DeviceLanding:
         """All from ``begin`` to ``end`` has been written."""
         self.blocks.mark(begin, end)
 
-    def commit(self) -> None:
+    def commit(self, *, keep: bool = False) -> None:
         """Have all of it on the device for good.
+
+        Args:
+            keep: there is nothing else that could be kept.
+
+        Raises:
+            DestinationError: that can't be.
+        """
+        self.sync()
+        self._write(0, memoryview(self._head))
+        self.sync()
+        self.close()
+
+    def sync(self) -> None:
+        """Have on the device for good what was written to it.
 
         Raises:
             DestinationError: that can't be.
         """
         with explained(self.path):
             os.fsync(self.file)
-        self._write(0, memoryview(self._head))
-        with explained(self.path):
-            os.fsync(self.file)
-        self.close()
 
     def is_there(self, digest: Digest) -> bool:
         """Whether it has all of it already: nobody looks."""
@@ -110,14 +122,14 @@ class DeviceLanding:
     def restart(self) -> None:
         """Forget what was written, which turned out to be wrong."""
         self.blocks = Blocks(self.size)
-        self._head = bytearray(min(_HEAD, self.size))
+        self._head = bytearray(self.kept_back)
 
     def remove(self) -> None:
         """Leave it without a beginning."""
         self.close()
 
     def hand_over(self) -> None:
-        """A device is not shared."""
+        """Who shares it needs nothing that is open here."""
 
     def close(self) -> None:
         """Close it. What was not committed has no beginning."""
