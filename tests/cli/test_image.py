@@ -10,9 +10,9 @@ import sys
 
 import pytest
 from tests.cli.test_cli import command, refused
-from tests.download.conftest import until
 from tests.download.origin import serving
 from tests.download.silent import drops_packets, is_asked
+from tests.polling import until
 
 from parallelops.download import Torrent
 

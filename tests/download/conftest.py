@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-import time
 import traceback
 
 import pytest
@@ -28,14 +27,6 @@ def told(what):
         text = repr(what)
     assert "hunter2" not in text
     return text
-
-
-def until(condition, seconds=15):
-    """Wait for something that has to happen."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)

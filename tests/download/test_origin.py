@@ -9,9 +9,10 @@ import time
 import traceback
 
 import pytest
-from tests.download.conftest import SECRET, SIZE, digest_of, until
+from tests.download.conftest import SECRET, SIZE, digest_of
 from tests.download.origin import serving
 from tests.download.silent import drops_packets, is_asked
+from tests.polling import until
 
 from parallelops import load_executor
 from parallelops.download import Downloader, HTTPSource, Image

@@ -42,7 +42,16 @@ class Agent:
     def reads(self, seconds=0.0):
         """What it would read after so many seconds."""
         self.clock.advance(seconds)
-        view = MemberView(
+        view = self.view()
+        self.plan.look(view, False)
+        self.plan.decide(view, "")
+        if not self.plan.may_begin(view):
+            return None
+        return list(self.plan.reads(view, (), False))
+
+    def view(self):
+        """What it sees."""
+        return MemberView(
             have=self.have,
             availability=self.elsewhere,
             received=self.received,
@@ -51,11 +60,6 @@ class Agent:
             error="",
             **self.seen,
         )
-        self.plan.look(view, False)
-        self.plan.decide(view, "")
-        if not self.plan.may_begin(view):
-            return None
-        return list(self.plan.reads(view, (), False))
 
     def alone(self, **seen):
         self.seen = {"peers": (), "members": 1, **seen}
@@ -159,7 +163,7 @@ class Stream(Agent):
         """Whether it would, after so many seconds; it reads a piece then."""
         self.reads(seconds)
         here = len(self.brought)
-        goes_on = self.plan.reads_on(here, self.brought)
+        goes_on = self.plan.reads_on(self.view(), here, self.brought)
         if goes_on:
             self.brought.add(here)
             self.have[here] = True
@@ -208,6 +212,18 @@ def test_a_stream_is_left_when_the_swarm_has_all_of_it():
     assert agent.reads_on(3.0)
     agent.elsewhere = [1] * PIECES
     assert not agent.reads_on(3.0)
+
+
+def test_a_stream_is_read_on_when_what_others_have_does_not_come():
+    """Though they say that they have all of it."""
+    agent = Stream(lambda extent: True, stall=2.0)
+    assert agent.reads_on(0.1)
+    agent.elsewhere = [1] * PIECES
+    assert not agent.reads_on(0.1)
+    for _ in range(20):
+        if agent.reads_on(5.0):
+            break
+    assert all(agent.reads_on(0.1) for _ in range(20))
 
 
 @pytest.mark.parametrize("start", [0.0, 0.5])

@@ -6,7 +6,7 @@ import os
 import threading
 
 import pytest
-from tests.download.conftest import SIZE, digest_of, until
+from tests.download.conftest import SIZE, digest_of
 from tests.download.origin import serving, slow_line
 from tests.download.test_swarm import (  # noqa: F401 - a fixture
     FAST,

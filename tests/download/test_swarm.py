@@ -6,7 +6,7 @@ import contextlib
 import threading
 
 import pytest
-from tests.download.conftest import SECRET, SIZE, digest_of, told, until
+from tests.download.conftest import SECRET, SIZE, digest_of, told
 from tests.download.origin import serving, slow_line
 from tests.polling import until
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.download.conftest import SIZE, digest_of, until
+from tests.download.conftest import SIZE, digest_of
 from tests.download.origin import serving
 from tests.download.poisoner import poisoning
 from tests.download.test_swarm import (  # noqa: F401 - a fixture

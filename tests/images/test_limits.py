@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.download.conftest import until
 from tests.images.simulated import Bucket, Store, names, scrub
+from tests.polling import until
 
 from parallelops import load_executor
 from parallelops.errors import CatalogError

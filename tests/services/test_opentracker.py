@@ -11,7 +11,7 @@ import urllib.request
 from urllib.parse import quote
 
 import pytest
-from tests.download.conftest import data, digest_of, until  # noqa: F401 - a fixture
+from tests.download.conftest import data, digest_of  # noqa: F401 - a fixture
 from tests.download.origin import serving
 from tests.download.test_swarm import (  # noqa: F401 - a fixture
     TOGETHER,

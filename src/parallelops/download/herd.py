@@ -140,7 +140,7 @@ class Herd:
         """Read from the origin what is to be read here."""
         position = self.feed.position
         if position is not None:
-            goes_on = self._plan.reads_on(position, self.feed.brought)
+            goes_on = self._plan.reads_on(view, position, self.feed.brought)
             self.feed.follow(goes_on)
             return
         for pieces in self._plan.reads(

@@ -18,6 +18,7 @@ from parallelops.download.gate import (
     decide,
     weight,
 )
+from parallelops.download.whole import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -136,12 +137,7 @@ class Plan:
         self._help_at = now
         # How many times in a row nothing has come for too long.
         self._draws = 0
-        # Of a source that is read from begin to end: what nobody had at the
-        # last look, when others last brought something, whether nothing came
-        # from them since, and whether it is first of all up to this agent.
-        self._before: frozenset[int] = frozenset()
-        self._others_at, self._took_over = now, False
-        self._leads: bool | None = None
+        self._whole = Whole(runtime)
         self._idle_since: float | None = None
         self._spares = 0  # pieces of others that were read in a row
         # What nobody has; since when it is so little, and how long it took
@@ -268,40 +264,29 @@ class Plan:
         elif not reading:
             yield from self._spare(others, begun)
 
-    def reads_on(self, position: int, brought: Collection[int]) -> bool:
+    def reads_on(
+        self, view: MemberView, position: int, brought: Collection[int]
+    ) -> bool:
         """Whether to read on in a source that is read from begin to end.
 
-        Several who read it all bring the same. So it is up to the owner of
-        the first extent, as long as the swarm has not what comes next; and up
-        to the others, and to one who is late, once nobody else brings
-        anything. How long they wait for that differs, and who was the first
-        has the others wait again.
-
         Args:
+            view: what was seen last.
             position: the piece that comes next.
             brought: pieces that were read there.
         """
         assert self.decision is not None  # noqa: S101 - for types
-        now, owns = self._runtime.monotonic(), self.decision.admitted.owns
-        leads = owns is not None and owns(0)
-        nowhere = frozenset(self._nowhere)
-        came = self._before - nowhere
-        self._before = nowhere
-        # Who leads from now on may be about to begin.
-        others = self._leads is None or (self._leads and not leads)
-        if others or any(piece not in brought for piece in came):
-            self._others_at, self._took_over = now, False
-        self._leads = leads
-        needed = any(piece not in brought for piece in nowhere)
-        if self.decision.way == "swarm" or not needed:
-            return False
-        while position in brought:
-            position += 1
-        if now - self._others_at >= self._quiet * self._patience:
-            self._took_over = True
-        return (
-            self.stalled or self._took_over or (leads and position in nowhere)
+        goes_on = self._whole.goes_on(
+            position,
+            brought,
+            self._nowhere,
+            self.decision,
+            self._quiet * self._patience,
         )
+        if self.stalled and self.decision.way != "swarm":
+            # Whatever others say that they have: it does not come.
+            missing = (p for p, here in enumerate(view.have) if not here)
+            return any(piece not in brought for piece in missing)
+        return goes_on
 
     @property
     def _quiet(self) -> float:
