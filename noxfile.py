@@ -251,6 +251,12 @@ def pictures(session: nox.Session) -> None:
         *("python", str(scripts / "timeline.py")),
         *(str(trace), str(scripts / "scrub-timeline.svg")),
     )
+    herd = Path(session.create_tmp()) / "herd.jsonl"
+    session.run("python", str(scripts / "recordherd.py"), str(herd))
+    session.run(
+        *("python", str(scripts / "herd.py")),
+        *(str(herd), str(scripts / "herd.svg")),
+    )
     session.run(
         *("python", str(scripts / "house.py")),
         *("src/parallelops", str(scripts / "house.svg")),

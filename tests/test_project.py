@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.requirements import Requirement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -465,3 +466,26 @@ def test_the_dependencies_are_the_agreed_ones() -> None:
         for requirement in PYPROJECT["project"]["dependencies"]
     }
     assert names == {"libtorrent", "oslo.config", "stevedore"}
+
+
+def test_a_newer_python_does_without_a_swarm() -> None:
+    """libtorrent has wheels for some Pythons only, and no sources there."""
+    (needed,) = (
+        requirement
+        for requirement in map(
+            Requirement, PYPROJECT["project"]["dependencies"]
+        )
+        if requirement.name == "libtorrent"
+    )
+    assert needed.marker is not None
+    wanted = {
+        (python, kind): needed.marker.evaluate(
+            {"python_version": python, "platform_python_implementation": kind}
+        )
+        for python in ("3.11", "3.13", "3.14")
+        for kind in ("CPython", "PyPy")
+    }
+    assert [case for case, there in wanted.items() if there] == [
+        ("3.11", "CPython"),
+        ("3.13", "CPython"),
+    ]

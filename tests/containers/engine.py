@@ -9,6 +9,18 @@ from parallelops.containers import Handler, OperationUnknown
 LONG = 30  # seconds, after which a test gives up
 
 
+class Gate(threading.Event):
+    """Holds operations until it is set; tells when the first has come."""
+
+    def __init__(self):
+        super().__init__()
+        self.entered = threading.Event()
+
+    def wait(self, timeout=LONG):
+        self.entered.set()
+        return super().wait(timeout)
+
+
 class Engine:
     """Does what its parameters say, and remembers it."""
 
@@ -31,7 +43,7 @@ class Engine:
     def act(self, call):
         gate = self.gates.get(call.parameters.get("gate"))
         if gate is not None:
-            assert gate.wait(LONG)
+            assert gate.wait()
         self.done.append(call.operation)
         match call.parameters.get("then"):
             case "fail":
@@ -48,7 +60,7 @@ class Engine:
         return self.verdicts[call.operation]
 
     def gate(self, name="shut"):
-        self.gates[name] = threading.Event()
+        self.gates[name] = Gate()
         return self.gates[name]
 
 

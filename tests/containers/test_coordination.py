@@ -10,10 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 from tests.containers.conductor import ACTIONS, Log
+from tests.polling import LONG, until
 
 from parallelops.containers import SQLiteJournal, State
 from parallelops.containers.coordination import ToozMembership
@@ -25,17 +25,6 @@ ROOT = pathlib.Path(__file__).parents[2]
 CONTAINERS = 12
 OPERATIONS = 240
 PARTITIONS = 12
-LONG = 60.0
-
-
-def until(condition):
-    """Wait for it; it says whether it came."""
-    limit = time.monotonic() + LONG
-    while not condition():
-        if time.monotonic() > limit:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 class Redis:
@@ -59,7 +48,7 @@ class Redis:
             ],
             stdout=subprocess.DEVNULL,
         )
-        assert until(self.answers)
+        until(self.answers)
 
     def answers(self):
         with contextlib.suppress(OSError):
@@ -214,11 +203,11 @@ def check(conductors):
 def test_the_others_take_over_from_one_that_is_killed(conductors, names):
     """Whatever it was at; nothing is lost, nothing done twice."""
     conductors.begin(*names)
-    assert until(lambda: len(conductors.effects()) > OPERATIONS // 6)
+    until(lambda: len(conductors.effects()) > OPERATIONS // 6)
     conductors.kill("a")
     others = set(names) - {"a"}
-    assert until(lambda: set(conductors.owners()) == others)
-    assert until(conductors.done)
+    until(lambda: set(conductors.owners()) == others)
+    until(conductors.done)
     conductors.end()
     assert not conductors.owners()
     check(conductors)
@@ -230,12 +219,12 @@ def test_conductors_outlive_their_coordinator(tmp_path, redis):
     conductors = Conductors(tmp_path, redis.url)
     try:
         conductors.begin("a", "b")
-        assert until(lambda: set(conductors.owners()) == {"a", "b"})
+        until(lambda: set(conductors.owners()) == {"a", "b"})
         redis.stop()
-        assert until(lambda: not conductors.owners())
+        until(lambda: not conductors.owners())
         redis.start()
-        assert until(lambda: set(conductors.owners()) == {"a", "b"})
-        assert until(conductors.done)
+        until(lambda: set(conductors.owners()) == {"a", "b"})
+        until(conductors.done)
         conductors.end()
     finally:
         for name in list(conductors.running):

@@ -91,8 +91,7 @@ def test_a_cancel_that_is_not_written_holds_the_container(threads, engine):
     operations, _ = with_faults(threads, engine, advance=["none", "fail"])
     with operations:
         running = operations.submit("c", "start", {"gate": "shut"})
-        while running.state is not State.RUNNING:
-            threads.runtime.sleep(0.001)
+        assert shut.entered.wait(LONG)
         waiting = operations.submit("c", "start")
         assert waiting.cancel()
         assert waiting.id in operations.quarantined()["c"]
@@ -159,8 +158,7 @@ def test_a_shutdown_may_leave_the_rest_to_the_next(threads, engine, journal):
     operations.recover()
     shut = engine.gate()
     running = operations.submit("c", "start", {"gate": "shut"})
-    while running.state is not State.RUNNING:
-        threads.runtime.sleep(0.001)
+    assert shut.entered.wait(LONG)
     waiting = operations.submit("c", "start")
     threading.Timer(0.05, shut.set).start()
     operations.shutdown(cancel_futures=True)

@@ -121,7 +121,7 @@ def test_a_handler_may_settle_others_while_a_scope_is_given_back(
     seen = []
 
     def act(call):
-        assert shut.wait(LONG)
+        assert shut.wait()
         try:
             threaded.recover()
         except InvalidOperation as error:
@@ -137,8 +137,7 @@ def test_a_handler_may_settle_others_while_a_scope_is_given_back(
         operations.recover()
         threaded = operations
         running = operations.submit("c", "nest")
-        while running.state is not State.RUNNING:
-            threaded.runtime.sleep(0.001)
+        assert shut.entered.wait(LONG)
         threading.Timer(0.05, shut.set).start()
         operations.give_back(timeout=LONG)
         running.future.result(LONG)
@@ -149,8 +148,7 @@ def test_a_scope_that_was_lost_is_taken_back(threaded, engine, journal):
     """When what still runs here has ended, and not before."""
     shut = engine.gate()
     running = threaded.submit("c", "stop", {"gate": "shut"})
-    while running.state is not State.RUNNING:
-        threaded.runtime.sleep(0.001)
+    assert shut.entered.wait(LONG)
     journal.take("", "other", 0.0, None)
     with pytest.raises(Fenced):
         threaded.submit("d", "start")
@@ -227,8 +225,7 @@ def test_a_cancelled_operation_never_begins(threaded, engine, journal):
     """Be it by its future; and that is durable."""
     shut = engine.gate()
     running = threaded.submit("c", "start", {"gate": "shut"})
-    while running.state is not State.RUNNING:
-        threaded.runtime.sleep(0.001)
+    assert shut.entered.wait(LONG)
     first, second = (threaded.submit("c", "start") for _ in range(2))
     assert first.cancel()
     assert second.future.cancel()

@@ -94,8 +94,7 @@ def test_blocking_operations_are_bounded(threads, engine, journal):
         operations.recover()
         shut = engine.gate()
         one = threads.submit(operations.call, "c", "logs", {"gate": "shut"})
-        while not operations.stats().blocking:
-            threads.runtime.sleep(0.001)
+        assert shut.entered.wait(LONG)
         with pytest.raises(ExecutorSaturated, match="max_blocking"):
             operations.call("d", "logs")
         shut.set()

@@ -16,8 +16,8 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
     agents,
     image_of,
     torrent_of,
-    until,
 )
+from tests.polling import until
 
 from parallelops.download import (
     HerdOptions,
@@ -30,7 +30,7 @@ from parallelops.download import (
 from parallelops.download.device import DeviceMember
 from parallelops.download.member import Member
 from parallelops.errors import DataMismatch, FetchCancelled
-from parallelops.landing import DeviceLanding
+from parallelops.landing.device import DeviceLanding
 
 pytestmark = pytest.mark.once
 

@@ -12,8 +12,8 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
     FAST,
     agents,
     torrent_of,
-    until,
 )
+from tests.polling import until
 
 from parallelops import load_executor
 from parallelops.download import Downloader, HTTPSource, Image, Swarm

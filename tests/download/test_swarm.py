@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 
 import pytest
 from tests.download.conftest import SECRET, SIZE, digest_of, told
 from tests.download.origin import serving, slow_line
+from tests.polling import until
 
 from parallelops import load_executor
 from parallelops.download import (
@@ -35,14 +35,6 @@ def torrent_of(data, **options):
     writer = TorrentWriter(len(data), piece_size=1 << 14)
     writer.update(data)
     return writer.finish(**options)
-
-
-def until(condition, seconds=15):
-    """Wait for something that has to happen."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 class Agent:

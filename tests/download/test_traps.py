@@ -21,8 +21,8 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
     agents,
     image_of,
     torrent_of,
-    until,
 )
+from tests.polling import until
 
 from parallelops import download
 from parallelops.download import Downloader, HerdOptions, HTTPSource, Image

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.polling import until
 
 from parallelops import (
     ExecutorBroken,
@@ -122,14 +123,6 @@ def runs(tmp_path):
     runs = Runs(tmp_path)
     yield runs
     runs.open()
-
-
-def until(condition) -> None:
-    """Wait for what nobody tells of."""
-    end = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < end, "it never came to pass"
-        time.sleep(0.01)
 
 
 def python(code: str, *args: str) -> subprocess.CompletedProcess[str]:

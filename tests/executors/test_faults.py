@@ -10,9 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
+from tests.polling import until
 
 from parallelops import (
     DeadlockError,
@@ -73,10 +73,7 @@ def test_submit_in_a_finalizer():
     for _ in range(500):
         executor.submit(lambda _: None, Dying())
     executor.submit(int).result(LIMIT)
-    for _ in range(1000):
-        if len(futures) == 500:
-            break
-        time.sleep(0.01)
+    until(lambda: len(futures) == 500)
     executor.shutdown(timeout=LIMIT)
     assert [future.result(0) for future in futures] == [0] * 500
 
@@ -296,8 +293,7 @@ def test_ctrl_c_while_a_worker_is_hired(before):
         held = executor.submit(gate.wait, LIMIT)
         runtime.late.set()
         queued = executor.submit(int)
-        while not held.running():
-            time.sleep(0.001)
+        until(held.running)
         stats = executor.stats()
         assert (stats.workers, stats.queued) == (1, 1)
         gate.set()
@@ -446,12 +442,12 @@ def test_dropped_executor_ends_its_threads():
     executor = load_executor("thread", thread_name_prefix="dropped")
     executor.submit(int).result(LIMIT)
     del executor
-    for _ in range(1000):
-        names = {thread.name for thread in threading.enumerate()}
-        if not any(name.startswith("dropped") for name in names):
-            break
-        time.sleep(0.01)
-    assert not any(name.startswith("dropped") for name in names)
+
+    def gone():
+        names = [thread.name for thread in threading.enumerate()]
+        return not any(name.startswith("dropped") for name in names)
+
+    until(gone)
 
 
 def test_failing_initializer_fails_what_is_queued():
@@ -516,8 +512,7 @@ def test_shutdown_while_a_submitter_is_blocked_in_another_thread():
     threads = [threading.Thread(target=submit) for _ in range(5)]
     for thread in threads:
         thread.start()
-    while executor.stats().blocked < 5:
-        time.sleep(0.001)
+    until(lambda: executor.stats().blocked == 5)
     executor.shutdown(wait=False)
     for thread in threads:
         thread.join(LIMIT)

@@ -13,7 +13,12 @@ from parallelops.errors import (
     StoreBusy,
     StoreUnavailable,
 )
-from parallelops.events import DeleteTried, ScrubEnded, StoreThrottled
+from parallelops.events import (
+    DeleteTried,
+    ScrubEnded,
+    StoreClosed,
+    StoreThrottled,
+)
 from parallelops.images import (
     Kind,
     Outcome,
@@ -264,10 +269,19 @@ def test_a_burst_of_not_found_is_not_believed(sim):
     def probe():
         raise StoreUnavailable("not mounted")
 
-    _, report = scrub(sim, store, urls, policy=StorePolicy(probe=probe))
+    told = []
+    _, report = scrub(
+        sim,
+        store,
+        urls,
+        policy=StorePolicy(probe=probe),
+        observers=[told.append],
+    )
     assert report.counts[Outcome.GONE] == 0
     assert report.counts[Outcome.DELETED] == 0
     assert "not mounted" in report.closed[None]
+    (closed,) = (event for event in told if isinstance(event, StoreClosed))
+    assert closed.reason == report.closed[None]
     assert len(store.times) < 30
     assert not report.ok
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.polling import until
 
 from parallelops import load_executor
 from parallelops.errors import RestoreRefused
@@ -63,10 +64,7 @@ class Together:
 
     def wait_for_a_delete(self):
         """Return when one is under way."""
-        end = time.monotonic() + LIMIT
-        while not self.deletes():
-            assert time.monotonic() < end
-            time.sleep(0.005)
+        until(self.deletes)
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
-import time
 
 import pytest
 from tests.download.origin import serving
+from tests.polling import until
 
 from parallelops import load_executor
 from parallelops.download import (
@@ -73,10 +73,7 @@ def seeder(torrent, tmp_path):
     (folder / "data").write_bytes(DATA)
     with Swarm("127.0.0.2:0") as swarm:
         member = swarm.join(torrent, folder / "data")
-        end = time.monotonic() + 15
-        while not all(member.view().have):
-            assert time.monotonic() < end, "the seeder does not come up"
-            time.sleep(0.01)
+        until(lambda: all(member.view().have))
         member.seed()
         yield member
 

@@ -12,6 +12,7 @@ import weakref
 
 import pytest
 from tests.keyed.base import LIMIT, KeyedBase, forbidden
+from tests.polling import until
 
 from parallelops import (
     ExecutorShutdown,
@@ -134,9 +135,12 @@ class LifeContract(KeyedBase):
         with log_of("parallelops.unseen") as records:
             keyed.submit("k", forbidden)
             keyed.drain(timeout=LIMIT)
-            while not records:
+
+            def logged():
                 gc.collect()
-                keyed.runtime.sleep(0.001)
+                return records
+
+            until(logged)
         assert "forbidden" in records[0].getMessage()
 
     def test_a_failed_frame_is_freed(self, keyed):
@@ -178,10 +182,8 @@ class LifeContract(KeyedBase):
         future = keyed.submit("k", int)
         future.add_done_callback(lambda _: keyed.submit("k", run, 3))
         keyed.drain(timeout=LIMIT)
-        while len(ran) < 15:
-            keyed.runtime.sleep(0.001)
-            keyed.drain(timeout=LIMIT)
-        assert len(ran) == 15
+        until(lambda: len(ran) == 15)
+        keyed.drain(timeout=LIMIT)
 
     def test_submit_in_a_signal_handler_and_a_finalizer(self, executor):
         """Wherever they come, and be it in the midst of a submit."""
@@ -221,9 +223,12 @@ class LifeContract(KeyedBase):
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(signal.SIGALRM, before)
-            while ran != collections.Counter(
-                itertools.chain.from_iterable(sent.values())
-            ) or len(sent["finalizer"]) < len(sent["used"]):
-                keyed.drain(timeout=LIMIT)
-                keyed.runtime.sleep(0.001)
+
+            def all_ran():
                 gc.collect()
+                everything = itertools.chain.from_iterable(sent.values())
+                return ran == collections.Counter(everything) and len(
+                    sent["finalizer"]
+                ) == len(sent["used"])
+
+            until(all_ran)

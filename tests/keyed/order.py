@@ -10,6 +10,7 @@ import random
 
 import pytest
 from tests.keyed.base import LIMIT, KeyedBase, forbidden
+from tests.polling import until
 
 from parallelops import (
     DeadlockError,
@@ -206,8 +207,7 @@ class OrderContract(KeyedBase):
                 ),
                 name="caller",
             )
-            while keyed.pending("k") < 2:
-                executor.runtime.sleep(0.001)
+            until(lambda: keyed.pending("k") == 2)
             assert not done
             gate.open()
             caller.join(LIMIT)

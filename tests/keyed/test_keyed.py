@@ -13,6 +13,7 @@ import pytest
 from tests.executors.test_greenthread import RUN_PYTEST, python
 from tests.keyed.base import LIMIT
 from tests.keyed.contract import KeyedContract
+from tests.polling import until
 
 from parallelops import (
     ExecutorBroken,
@@ -162,14 +163,12 @@ def test_surplus_workers_leave():
             keyed.submit(n, gate.wait, LIMIT)
             for _ in range(20):
                 keyed.submit(n, int)
-        while executor.stats().workers < 3:
-            keyed.runtime.sleep(0.001)
+        until(lambda: executor.stats().workers == 3)
         executor.resize(1)
         for gate in gates:
             gate.set()
         keyed.drain(timeout=LIMIT)
-        while executor.stats().workers > 1:
-            keyed.runtime.sleep(0.001)
+        until(lambda: executor.stats().workers == 1)
 
 
 FORK = """

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parallelops.errors import DataMismatch, DestinationError, TransferError
-from parallelops.landing import DeviceLanding, Digest, Landing, RunningDigest
+from parallelops.landing import Digest, Landing
 from parallelops.landing.blocks import BLOCK, Blocks
+from parallelops.landing.device import DeviceLanding
+from parallelops.landing.digest import RunningDigest
 
 SIZE = 3 * BLOCK + 5
 DATA = bytes(range(256)) * (SIZE // 256) + b"12345"

@@ -160,3 +160,20 @@ def test_ratios_are_drawn(tmp_path):
     end = float(less.get("x")) + float(less.get("width"))
     assert abs(end - float(more.get("x"))) < 0.2
     assert "2 and 1 us, 3 rounds" in titles(tmp_path / "r.svg")
+
+
+def test_a_herd_is_recorded_and_drawn(tmp_path):
+    """Most comes from others; in the picture that is kept, too."""
+    pytest.importorskip("libtorrent")
+    results, picture = tmp_path / "herd.jsonl", tmp_path / "herd.svg"
+    run("recordherd.py", results, "2", "1")
+    head, *_, (_, has, read) = map(
+        json.loads, results.read_text().splitlines()
+    )
+    assert head[:2] == [2, 1_000_000]
+    assert (has, 0 < read <= has) == (2_000_000, True)
+    run("herd.py", results, picture)
+    for file, agents in ((picture, 2), (PICTURES / "herd.svg", 8)):
+        found = shapes(file)
+        assert len(found["swarm"]) == len(found["origin"]) == 1
+        assert titles(file)[0].startswith(f"{agents} agents have ")

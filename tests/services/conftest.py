@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-import warnings
-
 import pytest
+from tests.others import any_missing, let_warn, may_warn
 
-needed = ("swift", "swiftclient", "glance_store", "libtorrent")
-missing = [name for name in needed if importlib.util.find_spec(name) is None]
+missing = any_missing("swift", "swiftclient", "glance_store", "libtorrent")
 
 # Nothing is collected without them: the session "services" has them all.
 collect_ignore_glob = ["test_*.py"] if missing else []
 if not missing:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import swiftclient  # noqa: F401 - the modules find it loaded
+    with may_warn():
+        import swiftclient  # noqa: F401
 
 
 def pytest_collection_modifyitems(items):
-    """What the libraries of others warn of is theirs to mend."""
-    for item in items:
-        if item.path.is_relative_to(__file__.rpartition("/")[0]):
-            item.add_marker(pytest.mark.filterwarnings("ignore"))
+    """Not all that warns here is ours."""
+    let_warn(items, __file__)
 
 
 @pytest.fixture(scope="session")

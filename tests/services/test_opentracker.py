@@ -17,8 +17,8 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
     TOGETHER,
     agents,
     torrent_of,
-    until,
 )
+from tests.polling import until
 from tests.services.processes import Server, free_ports
 
 from parallelops import load_executor

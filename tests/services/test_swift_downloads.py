@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import time
 
 import pytest
 from tests.download.conftest import digest_of
+from tests.polling import until
 from tests.services.swift import STRANGER
 
 from parallelops import load_executor
@@ -50,8 +50,7 @@ def fetch(tmp_path, data):
 
 def expire(proxy, url):
     """Wait until a URL is refused."""
-    while proxy.status(url, Range="bytes=0-0") != 401:
-        time.sleep(0.05)
+    until(lambda: proxy.status(url, Range="bytes=0-0") == 401)
 
 
 class Once:

@@ -1,15 +1,22 @@
-"""Kinds of arguments that several commands take."""
+"""Arguments, and kinds of them, that several commands take."""
 
 from __future__ import annotations
 
 import argparse
 import ipaddress
 import math
+from typing import TYPE_CHECKING, Any
 
 from parallelops.landing import Digest
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = [
+    "add_json",
+    "add_repeated",
     "address",
+    "amount",
     "count",
     "digest",
     "endpoint",
@@ -17,6 +24,31 @@ __all__ = [
     "network",
     "seconds",
 ]
+
+
+def add_json(parser: Any, text: str = "print JSON") -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", action="store_true", help=text)
+
+
+def add_repeated(
+    parser: Any,
+    name: str,
+    metavar: str,
+    text: str,
+    *,
+    kind: Callable[[str], object] = str,
+) -> None:
+    """Add an option that may be given several times; its values are a
+    list."""
+    parser.add_argument(
+        name,
+        action="append",
+        type=kind,
+        default=[],
+        metavar=metavar,
+        help=f"{text}; may be repeated",
+    )
 
 
 def count(text: str) -> int:
@@ -42,14 +74,21 @@ def seconds(text: str) -> float:
     Raises:
         ArgumentTypeError: it is none.
     """
+    return amount(text, "number of seconds")
+
+
+def amount(text: str, what: str = "number, 0 or more") -> float:
+    """A number, 0 or more.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
     try:
         number = float(text)
     except ValueError:
         number = math.nan
     if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of seconds"
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} is not a {what}")
     return number
 
 

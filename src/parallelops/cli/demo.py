@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from parallelops import plugins
 from parallelops.cli import herddemo
-from parallelops.cli.arguments import count, seconds
+from parallelops.cli.arguments import add_json, add_repeated, count, seconds
 from parallelops.cli.table import print_table
 from parallelops.errors import ParallelopsError
 from parallelops.executor import Traits
@@ -77,21 +77,14 @@ def add_to(commands: Any) -> None:
         metavar="SECONDS",
         help="for a delete in the slow store; default: 0.02",
     )
-    parser.add_argument(
-        "--executor",
-        action="append",
-        metavar="NAME",
-        help="only this one, and serial; may be repeated",
-    )
+    add_repeated(parser, "--executor", "NAME", "only this one, and serial")
     parser.add_argument(
         "--keep",
         type=Path,
         metavar="FOLDER",
         help="work in this new folder, and keep it",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print JSON instead of a table"
-    )
+    add_json(parser, "print JSON instead of a table")
     parser.set_defaults(run=run)
     herddemo.add_to(parser)
 

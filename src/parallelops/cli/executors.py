@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from parallelops import plugins
+from parallelops.cli.arguments import add_json
 from parallelops.cli.table import print_table
 from parallelops.errors import MissingDependency
 
@@ -23,9 +24,7 @@ def add_to(commands: Any) -> None:
         "when one of them is broken; one whose extra is not installed is "
         "not.",
     )
-    parser.add_argument(
-        "--json", action="store_true", help="print JSON instead of a table"
-    )
+    add_json(parser, "print JSON instead of a table")
     parser.set_defaults(run=run)
 
 

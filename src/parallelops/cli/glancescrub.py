@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
+    from parallelops.cli.helping import Rare
     from parallelops.events import Observer
     from parallelops.executor import Executor
     from parallelops.images import Scrubber
@@ -22,19 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["add_to", "check", "restore", "scrubber"]
 
 
-def add_to(parser: argparse.ArgumentParser) -> None:
+def add_to(glance: Rare) -> None:
     """Add the arguments."""
-    glance = parser.add_argument_group(
-        "Glance", "scrub the database and the stores of a Glance"
-    )
-    glance.add_argument(
-        "--glance-config",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="read this file of Glance's, such as "
-        "/etc/glance/glance-scrubber.conf; may be repeated",
-    )
     glance.add_argument(
         "--restore",
         metavar="IMAGE_ID",

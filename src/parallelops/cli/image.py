@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from parallelops import load_executor
 from parallelops.cli import imageseed
-from parallelops.cli.arguments import count, digest, endpoint, seconds
+from parallelops.cli.arguments import (
+    add_json,
+    add_repeated,
+    count,
+    digest,
+    endpoint,
+    seconds,
+)
+from parallelops.cli.helping import Rare, add_help
 from parallelops.cli.imageseed import read_torrent, swarm_options
 from parallelops.cli.progress import shown
 from parallelops.cli.stopping import StopSignal
@@ -52,36 +60,29 @@ def add_to(commands: Any) -> None:
     create.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="write it here"
     )
-    create.add_argument(
-        "--tracker",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="whom to announce to; may be repeated",
-    )
-    create.add_argument("--json", action="store_true", help="print JSON")
+    add_repeated(create, "--tracker", "URL", "whom to announce to")
+    add_json(create)
     create.set_defaults(run=_create)
     show = kinds.add_parser("show", help="show what a torrent says")
     show.add_argument("torrent", type=Path, metavar="TORRENT")
     imageseed.add_ca_to(show)
-    show.add_argument("--json", action="store_true", help="print JSON")
+    add_json(show)
     show.set_defaults(run=_show)
 
 
 def _add_get(actions: Any) -> None:
     get = actions.add_parser(
         "get",
+        add_help=False,
         help="get an image",
         description="Get an image from its origin, from others, or from "
         "both. The file is there once it is whole and verified. What an "
         "earlier run began is gone on with.",
     )
-    get.add_argument(
-        "--url",
-        action="append",
-        default=[],
-        help="where the origin has it; may be repeated",
-    )
+    sharing = Rare(get, "how it is shared")
+    rare = Rare(get, "what else there is")
+    add_help(get, sharing, rare)
+    add_repeated(get, "--url", "URL", "where the origin has it")
     get.add_argument(
         "--digest",
         type=digest,
@@ -92,8 +93,7 @@ def _add_get(actions: Any) -> None:
         "--lookup",
         type=Path,
         metavar="FILE",
-        help="take URLs, digest and torrent from Ironic's answer to a "
-        "look-up, in JSON",
+        help="take them from Ironic's answer to a look-up, in JSON",
     )
     get.add_argument(
         "--kernel",
@@ -109,16 +109,11 @@ def _add_get(actions: Any) -> None:
     get.add_argument(
         "--torrent", type=Path, metavar="FILE", help="share it with others"
     )
-    imageseed.add_swarm_to(get)
-    get.add_argument(
-        "--peer",
-        action="append",
-        type=endpoint,
-        default=[],
-        metavar="ADDRESS:PORT",
-        help="another one; may be repeated",
+    imageseed.add_swarm_to(get, sharing)
+    add_repeated(
+        sharing, "--peer", "ADDRESS:PORT", "another one", kind=endpoint
     )
-    get.add_argument(
+    sharing.add_argument(
         "--gate",
         default="auto",
         metavar="NAME",
@@ -132,20 +127,20 @@ def _add_get(actions: Any) -> None:
         metavar="SECONDS",
         help="give it to others afterwards; default: 0",
     )
-    get.add_argument(
+    rare.add_argument(
         "--done-file",
         type=Path,
         metavar="FILE",
         help="make this file once the image is there",
     )
-    get.add_argument(
+    rare.add_argument(
         "--connections",
         type=count,
         default=4,
         metavar="N",
         help="to the origin, at the same time; default: 4",
     )
-    get.add_argument("--json", action="store_true", help="print JSON")
+    add_json(get)
     get.set_defaults(run=run)
 
 

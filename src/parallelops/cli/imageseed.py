@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops.cli.arguments import (
+    add_json,
+    add_repeated,
     address,
+    amount,
     count,
     digest,
     listening,
     network,
     seconds,
 )
+from parallelops.cli.helping import Rare, add_help
 from parallelops.cli.progress import shown
 from parallelops.cli.stopping import StopSignal
 from parallelops.cli.table import print_fields
@@ -41,7 +45,7 @@ _PIECE = 1 << 20
 _LOOK = 0.2  # seconds
 
 
-def add_swarm_to(parser: argparse.ArgumentParser) -> None:
+def add_swarm_to(parser: argparse.ArgumentParser, rare: Rare) -> None:
     """Add the arguments that say with whom an image is shared."""
     parser.add_argument(
         "--listen",
@@ -50,41 +54,31 @@ def add_swarm_to(parser: argparse.ArgumentParser) -> None:
         metavar="ADDRESS:PORT",
         help="for others; default: 0.0.0.0:6881",
     )
-    parser.add_argument(
+    rare.add_argument(
         "--ip",
         type=address,
         metavar="ADDRESS",
         help="where others find this machine, if it has several addresses: "
         "listen there, and call them and the trackers from there",
     )
-    parser.add_argument(
-        "--network",
-        action="append",
-        type=network,
-        default=[],
-        metavar="CIDR",
-        help="talk to nobody elsewhere; may be repeated",
+    add_repeated(
+        rare, "--network", "CIDR", "talk to nobody elsewhere", kind=network
     )
-    parser.add_argument(
+    rare.add_argument(
         "--rack", metavar="NAME", help="what is near has the same"
     )
-    parser.add_argument(
+    add_repeated(
+        rare,
         "--tracker",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="whom to announce to, in the place of what the torrent says; "
-        "may be repeated",
-    )
-    tls = parser.add_argument_group(
-        "TLS between those who share", "All three, or none. They are in PEM."
+        "URL",
+        "whom to announce to, in the place of what the torrent says",
     )
     for name, what in {
-        "ca": "that has signed the certificates of all",
-        "certificate": "of this machine, for the name parallelops",
-        "key": "of the certificate, without a passphrase",
+        "ca": "share by TLS, among those whose certificates it has signed",
+        "certificate": "that of this machine, for the name parallelops",
+        "key": "that of the certificate, without a passphrase",
     }.items():
-        tls.add_argument(f"--tls-{name}", metavar="FILE", help=what)
+        rare.add_argument(f"--tls-{name}", metavar="FILE", help=what)
 
 
 def swarm_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -126,11 +120,14 @@ def add_to(actions: Any) -> None:
     """Add the command to the parser's."""
     seed = actions.add_parser(
         "seed",
+        add_help=False,
         help="give an image to others",
         description="Give an image to others until told to stop, or until a "
         "limit is reached. It is read once before that, to see that it is "
         "what the torrent says.",
     )
+    sharing = Rare(seed, "how it is shared")
+    add_help(seed, sharing)
     seed.add_argument("image", type=Path, metavar="IMAGE")
     seed.add_argument(
         "--torrent", type=Path, required=True, metavar="FILE", help="of it"
@@ -141,37 +138,28 @@ def add_to(actions: Any) -> None:
         metavar="sha512:HEX",
         help="what it must come to",
     )
-    add_swarm_to(seed)
-    seed.add_argument(
-        "--for",
-        type=seconds,
-        default=math.inf,
-        dest="seconds",
-        metavar="SECONDS",
-        help="no longer than that",
-    )
-    seed.add_argument(
-        "--idle",
-        type=seconds,
-        default=math.inf,
-        metavar="SECONDS",
-        help="no longer than that without anybody who wants it",
-    )
-    seed.add_argument(
-        "--ratio",
-        type=seconds,
-        default=math.inf,
-        metavar="N",
-        help="no more than so many times its size",
-    )
-    seed.add_argument(
+    add_swarm_to(seed, sharing)
+    for name, kind, metavar, limit in (
+        ("--for", seconds, "SECONDS", "no longer than that"),
+        (
+            "--idle",
+            seconds,
+            "SECONDS",
+            "no longer than that without anybody who wants it",
+        ),
+        ("--ratio", amount, "N", "no more than so many times its size"),
+    ):
+        seed.add_argument(
+            name, type=kind, default=math.inf, metavar=metavar, help=limit
+        )
+    sharing.add_argument(
         "--upload-limit",
         type=count,
         default=0,
         metavar="BYTES",
         help="a second, to all others; default: without limit",
     )
-    seed.add_argument("--json", action="store_true", help="print JSON")
+    add_json(seed)
     seed.set_defaults(run=run)
 
 
@@ -188,7 +176,7 @@ def run(arguments: argparse.Namespace) -> int:
             **swarm_options(arguments),
             upload_limit=arguments.upload_limit,
             seed_limits=SeedLimits(
-                seconds=arguments.seconds,
+                seconds=vars(arguments)["for"],
                 ratio=arguments.ratio,
                 idle=arguments.idle,
             ),

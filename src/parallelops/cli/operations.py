@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from parallelops.cli.arguments import count
+from parallelops.cli.arguments import add_json, add_repeated, count
 from parallelops.cli.table import print_fields, print_table, table
 from parallelops.errors import ParallelopsError
 
@@ -58,7 +58,9 @@ def add_to(commands: Any) -> None:
                 "--state",
                 action="append",
                 choices=_STATES,
-                help="only those in this state; may be repeated",
+                metavar="STATE",
+                help=f"only those that are {', '.join(_STATES[:-1])} or "
+                f"{_STATES[-1]}; may be repeated",
             )
             one.add_argument(
                 "--limit",
@@ -68,19 +70,15 @@ def add_to(commands: Any) -> None:
                 help="the last so many; default: 1000",
             )
         if name == "recover":
-            one.add_argument(
+            add_repeated(
+                one,
                 "--settle",
-                action="append",
-                type=_settled,
-                default=[],
-                metavar="ID=STATE",
-                help="what became of an unknown one: succeeded, failed, or "
-                "accepted to have the next conductor do it again; may be "
-                "repeated",
+                "ID=STATE",
+                "what became of an unknown one: succeeded, failed, or "
+                "accepted to have the next conductor do it again",
+                kind=_settled,
             )
-        one.add_argument(
-            "--json", action="store_true", help="print JSON instead of text"
-        )
+        add_json(one, "print JSON instead of text")
     parser.set_defaults(run=run)
 
 

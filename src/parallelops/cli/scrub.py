@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from parallelops import plugins
 from parallelops.cli import glancescrub
-from parallelops.cli.arguments import count, seconds
+from parallelops.cli.arguments import (
+    add_json,
+    add_repeated,
+    count,
+    seconds,
+)
+from parallelops.cli.helping import Rare, add_help
 from parallelops.cli.progress import shown
 from parallelops.cli.stopping import StopSignal
 from parallelops.errors import ParallelopsError, ShutdownTimeout
@@ -43,59 +49,43 @@ def add_to(commands: Any) -> None:
     """Add the command to the parser's."""
     parser = commands.add_parser(
         "scrub",
+        add_help=False,
         help="delete the data of deleted images",
         description="Delete the data of the images that a catalogue lists "
         "as pending_delete, and mark them deleted. The exit status is 1 "
-        "when something is left, and the report says what and why. SIGTERM "
-        "and SIGINT let it finish what it has begun; then the status is 128 "
-        "and the number of the signal, if something is left.",
+        "when something is left.",
     )
-    parser.add_argument(
+    settings = Rare(parser, "in the place of what the configuration says")
+    records = Rare(parser, "what it writes")
+    glance = Rare(parser, "with --glance-config")
+    add_help(parser, settings, records, glance)
+    add_repeated(
+        parser,
         "--config-file",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="read the group [parallelops] of this file; may be repeated. "
-        "The arguments below take the place of what it says",
+        "FILE",
+        "read [parallelops] in this file",
     )
     parser.add_argument("--catalog", metavar="FILE", help="the catalogue")
-    parser.add_argument(
+    add_repeated(
+        parser,
         "--store",
-        action="append",
-        type=_store,
-        default=[],
-        metavar="[NAME=]FOLDER",
-        help="a store of files, by the name that the catalogue has for it; "
-        "may be repeated. One without a name takes every location",
+        "[NAME=]FOLDER",
+        "a store of files, by its name in the catalogue; one without a name "
+        "takes every location",
+        kind=_store,
     )
-    parser.add_argument("--executor", metavar="NAME", help="what scrubs")
+    add_repeated(
+        parser,
+        "--glance-config",
+        "FILE",
+        "scrub the Glance of this file, such as "
+        "/etc/glance/glance-scrubber.conf",
+    )
     parser.add_argument(
         "--pool-size",
         type=count,
         metavar="N",
-        help="how many images at the same time; 1 is serial. Mind the rate "
-        "limits of the stores",
-    )
-    parser.add_argument(
-        "--scrub-time",
-        type=seconds,
-        metavar="SECONDS",
-        help="how long an image waits in pending_delete",
-    )
-    parser.add_argument(
-        "--delete-timeout",
-        type=seconds,
-        metavar="SECONDS",
-        help="when a delete counts as hung",
-    )
-    parser.add_argument(
-        "--limits-file",
-        metavar="FILE",
-        help="keep here the rates that stores turned out to take, for the "
-        "next time",
-    )
-    parser.add_argument(
-        "--limit", type=count, metavar="N", help="stop after so many images"
+        help="images at the same time; mind the stores' limits",
     )
     parser.add_argument(
         "--dry-run",
@@ -103,40 +93,51 @@ def add_to(commands: Any) -> None:
         help="say what would be deleted, and touch nothing",
     )
     parser.add_argument(
-        "--json", action="store_true", help="print the report as JSON"
+        "--limit", type=count, metavar="N", help="stop after so many images"
     )
     parser.add_argument(
         "--daemon",
         action="store_true",
-        help="scrub again and again until told to stop; with --json each "
-        "report is one line",
+        help="scrub again and again until told to stop",
     )
-    parser.add_argument(
-        "--interval",
-        type=seconds,
-        metavar="SECONDS",
-        help="from one wake-up of the daemon to the next",
+    add_json(parser, "print JSON; of a daemon, each report in one line")
+    settings.add_argument(
+        "--executor",
+        metavar="NAME",
+        help="what scrubs, such as thread or greenthread",
     )
-    parser.add_argument(
-        "--drain",
-        type=seconds,
-        metavar="SECONDS",
-        help="how long to wait for what is under way, when told to stop",
+    for option, text in (
+        ("--scrub-time", "how long an image waits in pending_delete"),
+        ("--delete-timeout", "when a delete counts as hung"),
+        ("--interval", "from one wake-up of the daemon to the next"),
+        (
+            "--drain",
+            "how long to go on with what is under way, at SIGTERM or Ctrl-C",
+        ),
+    ):
+        settings.add_argument(
+            option, type=seconds, metavar="SECONDS", help=text
+        )
+    settings.add_argument(
+        "--limits-file",
+        metavar="FILE",
+        help="keep here the rates that stores turned out to take, for the "
+        "next time",
     )
-    parser.add_argument(
+    records.add_argument(
         "--audit",
         type=Path,
         metavar="FILE",
         help="add a line of JSON to this file for each thing that happens",
     )
-    parser.add_argument(
+    records.add_argument(
         "--trace",
         type=Path,
         metavar="FILE",
         help="write a timeline to this file, which must not exist yet; open "
         "it in https://ui.perfetto.dev",
     )
-    glancescrub.add_to(parser)
+    glancescrub.add_to(glance)
     parser.set_defaults(run=run)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from parallelops.cli.arguments import add_json, add_repeated
 from parallelops.cli.imageseed import add_ca_to, read_torrent
 from parallelops.cli.table import print_table
 from parallelops.errors import FetchError, ParallelopsError
@@ -36,15 +37,14 @@ def add_to(commands: Any) -> None:
         "image, and how many have not. The exit status is 1 if none answers.",
     )
     status.add_argument("torrent", type=Path, metavar="TORRENT")
-    status.add_argument(
+    add_repeated(
+        status,
         "--tracker",
-        action="append",
-        default=[],
-        metavar="URL",
-        help="ask this one, in the place of the torrent's; may be repeated",
+        "URL",
+        "ask this one, in the place of the torrent's",
     )
     add_ca_to(status)
-    status.add_argument("--json", action="store_true", help="print JSON")
+    add_json(status)
     status.set_defaults(run=run)
 
 

@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from parallelops import load_executor
-from parallelops.cli.arguments import count, listening, seconds
+from parallelops.cli.arguments import (
+    add_repeated,
+    count,
+    listening,
+    seconds,
+)
 from parallelops.cli.imageseed import add_ca_to, read_torrent
 from parallelops.errors import ParallelopsError
 
@@ -36,13 +41,12 @@ def add_to(commands: Any) -> None:
         metavar="ADDRESS:PORT",
         help="default: 0.0.0.0:6969",
     )
-    parser.add_argument(
+    add_repeated(
+        parser,
         "--torrent",
-        action="append",
-        type=Path,
-        default=[],
-        metavar="FILE",
-        help="serve this image and no others; may be repeated",
+        "FILE",
+        "serve this image and no others",
+        kind=Path,
     )
     add_ca_to(parser)
     parser.add_argument(

@@ -24,8 +24,10 @@ from parallelops.errors import (
     SwarmError,
     TransferError,
 )
-from parallelops.landing import DeviceLanding, Landing, RunningDigest
+from parallelops.landing import Landing
 from parallelops.landing.blocks import BLOCK
+from parallelops.landing.device import DeviceLanding
+from parallelops.landing.digest import RunningDigest
 from parallelops.origin import fetch_ranges
 
 if TYPE_CHECKING:

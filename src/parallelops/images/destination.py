@@ -6,7 +6,8 @@ import errno
 from typing import TYPE_CHECKING, Self
 
 from parallelops.errors import DestinationError
-from parallelops.landing import Draft, Landing, Place, refusal
+from parallelops.landing import Draft, Landing, Place
+from parallelops.landing.place import refusal
 
 if TYPE_CHECKING:
     import os

@@ -4,25 +4,13 @@
 - :class:`Place` is the name that a file gets once it is whole.
 - :class:`Draft` is a file in the making that leaves nothing behind.
 - :class:`Landing` is one that outlives a crash.
-- :class:`DeviceLanding` is the same for a block device.
-- :class:`RunningDigest` makes the digest of what is there as it grows.
 """
 
 from __future__ import annotations
 
-from parallelops.landing.device import DeviceLanding
-from parallelops.landing.digest import Digest, RunningDigest
+from parallelops.landing.digest import Digest
 from parallelops.landing.draft import Draft
 from parallelops.landing.file import Landing
-from parallelops.landing.place import Place, explained, refusal
+from parallelops.landing.place import Place
 
-__all__ = [
-    "DeviceLanding",
-    "Digest",
-    "Draft",
-    "Landing",
-    "Place",
-    "RunningDigest",
-    "explained",
-    "refusal",
-]
+__all__ = ["Digest", "Draft", "Landing", "Place"]

@@ -195,23 +195,31 @@ def opentelemetry(
         MissingDependency: the API of OpenTelemetry is not installed.
     """
     try:
-        from opentelemetry.metrics import get_meter
+        from opentelemetry.metrics import Observation, get_meter
     except ImportError as error:
         raise MissingDependency(
             "the OpenTelemetry observer", "opentelemetry", "opentelemetry"
         ) from error
     if meter is None:
         meter = get_meter("parallelops")
+
+    def gauge(name: str, unit: str, text: str) -> Record:
+        # One that is asked: most SDKs export what a gauge is set to once, and
+        # a scrub is set off less often than metrics are exported.
+        last: dict[tuple[tuple[str, str], ...], float] = {}
+
+        def observed(_: object) -> list[Observation]:
+            return [Observation(x, dict(key)) for key, x in [*last.items()]]
+
+        meter.create_observable_gauge(name, [observed], unit, text)
+        return lambda number, labels: last.update(
+            {tuple(labels.items()): number}
+        )
+
     return _Metrics(
-        backlog=meter.create_gauge(
-            "parallelops.scrub.backlog", "{image}", _BACKLOG
-        ).set,
-        oldest=meter.create_gauge(
-            "parallelops.scrub.oldest", "s", _OLDEST
-        ).set,
-        parked=meter.create_gauge(
-            "parallelops.scrub.parked", "{location}", _PARKED
-        ).set,
+        backlog=gauge("parallelops.scrub.backlog", "{image}", _BACKLOG),
+        oldest=gauge("parallelops.scrub.oldest", "s", _OLDEST),
+        parked=gauge("parallelops.scrub.parked", "{location}", _PARKED),
         locations=meter.create_counter(
             "parallelops.scrub.locations", "{location}", _LOCATIONS
         ).add,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from parallelops.executor import Executor
-    from parallelops.landing import DeviceLanding, Landing, RunningDigest
+    from parallelops.landing import Landing
+    from parallelops.landing.device import DeviceLanding
+    from parallelops.landing.digest import RunningDigest
     from parallelops.origin.source import Origin
 
 __all__ = ["end_reads", "fetch_in_turn", "fetch_ranges"]

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import tempfile
-import warnings
 from pathlib import Path
 
 import pytest
+from tests.others import any_missing, let_warn, may_warn
 
-needed = ("glance", "glance_store", "pymysql", "psycopg2")
-missing = [name for name in needed if importlib.util.find_spec(name) is None]
+missing = any_missing("glance", "glance_store", "pymysql", "psycopg2")
 
 # Without Glance there is nothing to collect: the session "glance" has it.
 collect_ignore_glob = ["test_*.py"] if missing else []
 if not missing:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with may_warn():
         from tests.integrations.glance import servers, world
 
 
 def pytest_collection_modifyitems(items):
-    """What Glance and oslo warn of is theirs to mend."""
-    for item in items:
-        if item.path.is_relative_to(__file__.rpartition("/")[0]):
-            item.add_marker(pytest.mark.filterwarnings("default"))
+    """Not all that warns here is ours."""
+    let_warn(items, __file__)
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,13 @@ import sys
 import time
 
 import pytest
+from tests.polling import until
 
 IMAGES, LOCATIONS = 60, 113
 LIMIT = 180  # seconds, on a machine that has other work
 SLOW = """
 import sys, time
+from tests.polling import until
 from parallelops.images import FileStore
 delete = FileStore.delete
 def slow(self, url):
@@ -48,8 +50,9 @@ def url(request, make_url):
 def wait_for_deletes(calls, child, more=5):
     """Until there are some more, or the child has ended."""
     enough = len(lines(calls)) + more
-    while len(lines(calls)) < enough and child.poll() is None:
-        time.sleep(0.005)
+    until(
+        lambda: len(lines(calls)) >= enough or child.poll() is not None, LIMIT
+    )
 
 
 def lines(calls):

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
-import warnings
-
 import pytest
+from tests.others import any_missing, let_warn, may_warn
 
 from parallelops import load_executor
 from parallelops.download import Downloader, Swarm
 
-missing = importlib.util.find_spec("ironic_python_agent") is None
+missing = any_missing("ironic_python_agent")
 
 # Without the agent there is nothing to collect: the session "ironic" has it.
 collect_ignore_glob = ["test_*.py"] if missing else []
 if not missing:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with may_warn():
         from ironic_python_agent import config, hardware  # noqa: F401
 
 
 def pytest_collection_modifyitems(items):
-    """What the agent and oslo warn of is theirs to mend."""
-    for item in items:
-        if item.path.is_relative_to(__file__.rpartition("/")[0]):
-            item.add_marker(pytest.mark.filterwarnings("default"))
+    """Not all that warns here is ours."""
+    let_warn(items, __file__)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from parallelops.errors import DataMismatch, DestinationBusy
 from parallelops.images.handler import Handled, NotForMe
-from parallelops.landing import RunningDigest
+from parallelops.landing.digest import RunningDigest
 from parallelops.origin import (
     HTTPSource,
     fetch_in_turn,
