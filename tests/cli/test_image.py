@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 
 import pytest
 from tests.cli.test_cli import command, refused
 from tests.download.origin import serving
+from tests.download.silent import drops_packets, is_asked
+from tests.polling import until
 
 from parallelops.download import Torrent
 
@@ -57,6 +60,29 @@ def test_an_image_is_got(tmp_path):
     assert json.loads(got.stdout)["received"]["origin"] == len(DATA)
     assert out.read_bytes() == DATA
     assert done.exists()
+
+
+@pytest.mark.once
+def test_an_interrupt_of_a_connect_leaves_no_socket(tmp_path):
+    """To be found by the garbage collector, which warns of it."""
+    out = str(tmp_path / "image")
+    with (
+        drops_packets() as port,
+        subprocess.Popen(
+            [
+                *(sys.executable, "-W", "error", "-m", "parallelops"),
+                *("image", "get", "--url", f"http://127.0.0.1:{port}/x"),
+                *("--digest", DIGEST, "--out", out),
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        until(lambda: is_asked(port))
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "ResourceWarning" not in told
 
 
 def test_an_image_that_is_another_is_refused(tmp_path):

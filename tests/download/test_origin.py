@@ -11,6 +11,8 @@ import traceback
 import pytest
 from tests.download.conftest import SECRET, SIZE, digest_of
 from tests.download.origin import serving
+from tests.download.silent import drops_packets, is_asked
+from tests.polling import until
 
 from parallelops import load_executor
 from parallelops.download import Downloader, HTTPSource, Image
@@ -288,22 +290,44 @@ def test_wrong_bytes_at_one_copy_are_found_out(data, fetch):
     assert not result.failures or "digest" in result.failures[0]
 
 
-def test_another_source_takes_over(data, fetch):
-    """And goes on where the first one stopped."""
+def test_another_source_takes_over(data, executor, tmp_path):
+    """And goes on where the first one stopped: what was on its way from there
+    is waited for no longer, and is lost but for the blocks that are whole."""
+    on_its_way, block = 300_000, 1 << 18
+    written, over = threading.Event(), threading.Event()
 
     def behave(request):
-        return request.number > 2 and request.refuse(404)
+        if request.number == 1:
+            return False
+        if request.number > 2:
+            assert written.wait(20)
+            return request.refuse(404)
+        begin, end = request.headers["Range"][6:].split("-")
+        request.send_response(206)
+        request.send_header("Content-Range", f"bytes {begin}-{end}/{SIZE}")
+        request.send_header("Content-Length", str(int(end) + 1 - int(begin)))
+        request.send_header("ETag", bad.tag)
+        request.end_headers()
+        request.send(data[int(begin) :][:on_its_way])
+        assert over.wait(20)
+        return request.reset()
 
+    def look(progress):
+        if progress.done >= EXTENT + block:
+            written.set()
+
+    path = tmp_path / "image"
     with serving(data, behave=behave) as bad, serving(data) as good:
         image = Image(
             size=SIZE,
             digest=digest_of(data),
             sources=[HTTPSource(bad.url), HTTPSource(good.url)],
         )
-        fetch(image)
-    # A part that was under way when the first one was given up may be lost.
-    assert SIZE <= bad.sent + good.sent <= SIZE + (1 << 19)
-    assert good.sent < SIZE
+        Downloader(executor, extent=EXTENT).fetch(image, path, progress=look)
+        over.set()
+    assert path.read_bytes() == data
+    assert bad.sent == EXTENT + on_its_way
+    assert good.sent == SIZE - EXTENT - block
 
 
 def test_a_download_takes_no_longer_than_it_may(data, fetch):
@@ -320,6 +344,21 @@ def test_a_download_takes_no_longer_than_it_may(data, fetch):
             fetch(image_of(data, origin.url, timeout=15.0), timeout=0.3)
         release.set()
     assert time.monotonic() - began < 10
+
+
+def test_a_connect_is_ended_by_closing():
+    """Whoever reads is waited for, and is not to wait for the host."""
+    with (
+        drops_packets() as port,
+        load_executor("thread", max_workers=1) as executor,
+    ):
+        source = HTTPSource(f"http://127.0.0.1:{port}/", timeout=60.0)
+        origin = source.open(executor.runtime, SIZE)
+        read = executor.submit(list, origin.stream(0, SIZE))
+        until(lambda: is_asked(port))
+        origin.close()
+        with pytest.raises(TransferError):
+            read.result(20)
 
 
 def test_a_download_can_be_called_off(data, executor, tmp_path):

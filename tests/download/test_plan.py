@@ -78,11 +78,19 @@ def test_who_is_told_that_it_begins_does_not_look_for_others():
 
 def test_who_waits_for_the_tracker_is_not_alone():
     """It may only be slow."""
-    agent = Agent(Always())
+    agent = Agent(Gate(lambda extent: True, tracked=True))
     agent.alone(heard=False)
-    assert agent.reads(10.0) is None
+    assert agent.reads(20.0) is None
     agent.alone(heard=True)
     assert agent.reads()
+
+
+def test_who_waits_for_a_tracker_that_gives_no_sign_does_not_wait_long():
+    """It may be gone, and nobody will be named."""
+    agent = Agent(Always())
+    agent.alone(heard=False)
+    assert agent.reads(3.0) is None
+    assert agent.reads(4.0)
 
 
 def test_the_last_resort_waits_for_the_gate():
@@ -139,6 +147,69 @@ def test_what_nobody_brings_is_taken_over_faster_and_faster():
     assert times[-1] - times[-20] < 2.0
 
 
+class Stream(Agent):
+    """One whose origin is read from begin to end."""
+
+    def __init__(self, owns, **options):
+        super().__init__(Gate(owns), **options)
+        self.brought = set()
+        self.reads(0.5)
+
+    def reads_on(self, seconds=0.0):
+        """Whether it would, after so many seconds; it reads a piece then."""
+        self.reads(seconds)
+        here = len(self.brought)
+        goes_on = self.plan.reads_on(here, self.brought)
+        if goes_on:
+            self.brought.add(here)
+            self.have[here] = True
+        return goes_on
+
+
+def test_the_owner_of_the_first_extent_reads_a_stream():
+    """To its end, and no further."""
+    agent = Stream(lambda extent: extent == 0)
+    times = 0
+    while agent.reads_on(0.1):
+        times += 1
+    assert times == PIECES
+
+
+def test_others_read_a_stream_once_nobody_brings_it():
+    """They go on as long as nobody else brings anything."""
+    agent = Stream(lambda extent: extent == 5)
+    for piece in range(20):
+        agent.elsewhere[piece] = 1
+        agent.received += 1
+        assert not agent.reads_on(0.4)
+    assert agent.reads_on(3.0)
+    assert all(agent.reads_on(0.1) for _ in range(40))
+    # It has come to where the swarm was, and somebody else is faster.
+    agent.elsewhere[100] = 1
+    assert not agent.reads_on(0.1)
+
+
+def test_who_owns_no_more_lets_the_new_owner_begin():
+    """And goes on if nobody does."""
+    agent = Stream(lambda extent: True)
+    assert agent.reads_on(0.1)
+    agent.plan._gate = Gate(lambda extent: False)
+    assert not agent.reads_on(0.1)
+    assert agent.reads_on(3.0)
+
+
+def test_a_stream_is_left_when_the_swarm_has_all_of_it():
+    """Or the gate is closed."""
+    agent = Stream(lambda extent: True)
+    assert agent.reads_on(0.1)
+    agent.plan._gate = Never()
+    assert not agent.reads_on(0.1)
+    agent.plan._gate = Gate(lambda extent: True)
+    assert agent.reads_on(3.0)
+    agent.elsewhere = [1] * PIECES
+    assert not agent.reads_on(3.0)
+
+
 @pytest.mark.parametrize("start", [0.0, 0.5])
 def test_holders_of_places_begin_apart(start):
     """At their part of the order that all go by."""
@@ -148,26 +219,3 @@ def test_holders_of_places_begin_apart(start):
     order = agent.plan._order
     part = order[first[0] // agent.plan._per_extent] / 2**64
     assert start <= part < start + 0.1
-
-
-def test_the_rarest_comes_first_where_members_need_each_other():
-    """All would ask for the same, and have nothing to give for long."""
-    agent = Agent(Never())
-
-    def served(complete, incomplete):
-        peers = [True] * complete + [False] * incomplete
-        agent.seen["peers"] = tuple(
-            Peer(bytes([number]) * 20, ("h", number), has_all)
-            for number, has_all in enumerate(peers, 1)
-        )
-        # Others may still be on their way.
-        agent.reads()
-        before = agent.plan.served
-        agent.reads(0.5)
-        return before, agent.plan.served
-
-    assert served(0, 0) == (False, False)
-    assert served(1, 0) == (False, True)
-    assert served(2, 1) == (False, False)
-    assert served(3, 1) == (False, True)
-    assert served(3, 9) == (False, False)

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from tests.images.simulated import Bucket, Store, names, scrub
+from tests.polling import until
 
 from parallelops import load_executor
 from parallelops.errors import CatalogError
 from parallelops.images import Scrubber, StorePolicy
+from parallelops.images.keptfile import KeptFile
+from parallelops.images.limits import Limits
 from parallelops.testing import FakeClock, MemoryCatalog, explore
 
 simulated = explore(2)
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -110,6 +119,47 @@ def test_a_run_that_fails_remembers_too(file):
 
     fails()
     assert json.loads(file.read_text())["stores"]
+
+
+def test_what_was_learned_is_written_in_the_midst_of_a_run(file, monkeypatch):
+    """Whoever is killed has not learned it in vain; not with each delete."""
+    times = []
+    write = KeptFile.write
+
+    @explore(1)
+    def learns(sim):
+        def noted(kept, content):
+            times.append(sim.runtime.monotonic())
+            write(kept, content)
+
+        monkeypatch.setattr(KeptFile, "write", noted)
+        urls = names("a", 300)
+        store = Store(sim.runtime, urls, Bucket(sim.runtime, None))
+        _, report = scrub(sim, store, urls, limits_file=file)
+        assert report.ok
+
+    learns()
+    *in_the_midst, last = times
+    assert 2 <= len(in_the_midst) <= last / 5
+    assert in_the_midst[0] < 6
+
+
+@pytest.mark.once
+def test_one_that_was_killed_is_survived(file):
+    """By what it wrote before, whole."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.images.learn_and_die", file], cwd=ROOT
+    ) as killed:
+        try:
+            until(file.exists)
+        finally:
+            killed.kill()
+    assert killed.returncode == -signal.SIGKILL
+    ((store, rate, _),) = json.loads(file.read_text())["stores"]
+    assert store is None
+    assert rate > 0
+    limits = Limits(FakeClock(), file)
+    assert limits.get(None).state.rate == rate
 
 
 def test_without_refusals_there_is_no_file(file):

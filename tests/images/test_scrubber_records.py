@@ -165,6 +165,18 @@ def test_a_catalogue_that_fails_stops_the_run(place, executor):
     """What was recorded stays; nothing more is deleted than was begun."""
     for n in range(40):
         place.add(f"i{n:02}")
+    # Else all is deleted while the first sync takes its time.
+    permits = threading.Semaphore(12)
+
+    class Held(Faults):
+        def delete(self, url):
+            if threading.current_thread() is not threading.main_thread():
+                assert permits.acquire(timeout=LIMIT)
+            else:  # whoever deletes records, too
+                for thread in threading.enumerate():
+                    if thread.name == "scrubber-sync":
+                        thread.join(LIMIT)
+            super().delete(url)
 
     class Broken:
         left = 1
@@ -174,11 +186,12 @@ def test_a_catalogue_that_fails_stops_the_run(place, executor):
 
         def settle(self, images, **others):
             self.left -= 1
+            permits.release(12)
             if self.left < 0:
                 raise CatalogError("disk full")
             return place.catalog.settle(images, **others)
 
-    store, catalog = Faults(place.store), Broken()
+    store, catalog = Held(place.store), Broken()
     with pytest.raises(CatalogError, match="disk full"):
         Scrubber(
             executor, catalog=catalog, store=store, batch_size=5

@@ -12,6 +12,7 @@ from tests.services.swift import PASSWORD, STRANGER
 
 from parallelops.events import StoreThrottled
 from parallelops.images import Kind, Outcome, classify
+from parallelops.integrations.glance import GlanceStores
 
 OBJECTS = 10
 
@@ -94,6 +95,39 @@ def test_a_server_in_front_says_slow_down_and_all_is_deleted(
     assert answers.count("DELETE 204") == OBJECTS
 
 
+def test_each_worker_signs_in_once_at_most(swift, glance, folder):
+    """glance_store would do it for each delete."""
+    (port,) = free_ports(1)
+    http = nginx.LIMIT.format(
+        port=port, rate=1000, burst=1000, behind=swift.proxy.port
+    )
+    with nginx.running(folder, port, http):
+        world = glance(f"http://127.0.0.1:{port}/v3")
+        swiftglance.deleted(world, swift.proxy, "signed", 3 * OBJECTS)
+        report, _ = scrub(world, workers=3)
+    assert report.ok, report.summary()
+    assert swift.proxy.names("signed") == []
+    answers = (folder / "access.log").read_text().split("\n")
+    assert answers.count("DELETE 204") == 3 * OBJECTS
+    assert 1 <= answers.count("POST 201") <= 3
+
+
+def test_a_token_that_is_not_taken_any_more_is_made_anew(swift, glance):
+    """And what it was for is done all the same."""
+    world = glance(swift.proxy.auth)
+    stores = GlanceStores(world.conf())
+    store, driver = stores.by_name["swift"], stores.by_name["swift"]._driver
+    for number in range(2):
+        swift.proxy.put(f"/expired/{number}")
+    store.delete("swift+config://ref1/expired/0")
+    ((who, (url, good)),) = driver.tokens.items()
+    driver.tokens[who] = url, "AUTH_tkexpired"
+    store.delete("swift+config://ref1/expired/1")
+    assert driver.tokens[who] == (url, good)
+    assert swift.proxy.names("expired") == []
+    assert good not in repr(driver)
+
+
 def test_a_large_object_goes_with_its_segments(swift, glance):
     """A manifest alone would leave the data behind."""
     world = glance(swift.proxy.auth)
@@ -157,8 +191,7 @@ def test_errors_of_swifts_client_are_told_apart(swift):
     [(503, Kind.BUSY), (429, Kind.BUSY), (404, Kind.RETRY), (403, Kind.RETRY)],
 )
 def test_a_keystone_that_is_busy_is_not_asked_so_often(folder, status, kind):
-    """Each delete signs in. What Keystone does not find, or forbids, says
-    nothing of the data."""
+    """What Keystone does not find, or forbids, says nothing of the data."""
     (port,) = free_ports(1)
     http = f"server {{ listen 127.0.0.1:{port}; return {status}; }}"
     with nginx.running(folder, port, http):

@@ -74,9 +74,10 @@ def add_swarm_to(parser: argparse.ArgumentParser, rare: Rare) -> None:
         "whom to announce to, in the place of what the torrent says",
     )
     for name, what in {
-        "ca": "share by TLS, among those whose certificates it has signed",
-        "certificate": "that of this machine, for the name parallelops",
-        "key": "that of the certificate, without a passphrase",
+        "ca": "share by TLS, with those whom this CA has signed; all three "
+        "options or none, in PEM",
+        "certificate": "of this machine, for the name parallelops",
+        "key": "of the certificate, without a passphrase",
     }.items():
         rare.add_argument(f"--tls-{name}", metavar="FILE", help=what)
 

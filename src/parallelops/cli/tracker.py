@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from parallelops.executor import Executor
 
 __all__ = ["add_to", "run"]
+
+_MOST_WAITING = 1 << 14
 
 
 def add_to(commands: Any) -> None:
@@ -75,7 +78,8 @@ def run(arguments: argparse.Namespace) -> int:
         for path in arguments.torrent
     ]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with load_executor("thread", max_workers=16, max_queue=64) as executor:
+    room = _room()
+    with load_executor("thread", max_workers=16, max_queue=room) as executor:
         register = Register(
             executor.runtime,
             allowed=allowed or None,
@@ -86,6 +90,17 @@ def run(arguments: argparse.Namespace) -> int:
             print(tracker.url, flush=True)
             tracker.serve()
     return 0
+
+
+def _room() -> int:
+    """How many requests may wait: each is an open file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = 2 * _MOST_WAITING
+    if hard != resource.RLIM_INFINITY:
+        files = min(files, hard)
+    files = max(files, soft)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return min(_MOST_WAITING, files // 2)
 
 
 def _tracker(executor: Executor, register: Register, listen: str) -> Tracker:

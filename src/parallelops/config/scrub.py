@@ -166,9 +166,10 @@ Related options:
 Where a scrubber keeps the rates that it found stores to take.
 
 The next process begins with them, and the stores need not refuse
-deletes to be found out anew. Without it, they are forgotten when
-the process ends. A file that is damaged is renamed, and nothing is
-lost but a few refusals.
+deletes to be found out anew. It is written every few seconds, for
+the case of a crash. Without it, they are forgotten when the process
+ends. A file that is damaged is renamed, and nothing is lost but a
+few refusals.
 
 Possible values:
 

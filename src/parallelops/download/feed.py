@@ -50,6 +50,9 @@ class Feed:
     Attributes:
         received: bytes that came, of sources that are closed.
         failures: what went wrong.
+        position: the piece that comes next, of a source that takes no ranges
+            and is read from begin to end; None of others.
+        brought: pieces that were handed in, and are here or about to be.
     """
 
     def __init__(
@@ -61,6 +64,8 @@ class Feed:
     ) -> None:
         self.received = 0
         self.failures: list[str] = []
+        self.position: int | None = None
+        self.brought: set[int] = set()
         self._executor = executor
         self._runtime = executor.runtime
         self._member = member
@@ -74,6 +79,7 @@ class Feed:
         self._reads: dict[Future[None], range] = {}
         # Pieces that were handed in, and when.
         self._unchecked: dict[int, float] = {}
+        self._resting = False
 
     @property
     def closed(self) -> str:
@@ -87,7 +93,7 @@ class Feed:
     @property
     def busy(self) -> bool:
         """Whether something is being read."""
-        return bool(self._reads)
+        return bool(self._reads) and not self._resting
 
     def taken(self) -> set[int]:
         """Pieces that are being read, or wait to be checked."""
@@ -101,6 +107,8 @@ class Feed:
         for piece, since in list(self._unchecked.items()):
             if have[piece] or since < late:
                 del self._unchecked[piece]
+            if not have[piece] and since < late:
+                self.brought.discard(piece)
         for future in [f for f in self._reads if f.done()]:
             del self._reads[future]
             try:
@@ -125,6 +133,15 @@ class Feed:
         self._reads[future] = pieces
         return True
 
+    def follow(self, goes_on: bool) -> None:
+        """Read on in a source that takes no ranges, or let it rest.
+
+        It is read in one go: what is needed of it may be at its end.
+        """
+        self._resting = not goes_on
+        if goes_on and not self._reads:
+            self.start(range(len(self._torrent)))
+
     def wait(self, seconds: float) -> None:
         """Until a read ends, but no longer."""
         self._executor.wait(self._reads, seconds, FIRST_COMPLETED)
@@ -140,7 +157,9 @@ class Feed:
         begin = self._torrent.piece(index)[0]
         end = self._torrent.piece(pieces[-1])[1]
         part = bytearray()
-        for _, data in origin.stream(begin, end):
+        for offset, data in origin.stream(begin, end, early=True):
+            if offset == 0:
+                index = 0
             part += data
             while index < len(self._torrent):
                 first, last = self._torrent.piece(index)
@@ -152,6 +171,9 @@ class Feed:
             # One that takes no ranges goes on, and so do we.
             if self._stopping or (origin.ranged and index > pieces[-1]):
                 return
+            self.position = None if origin.ranged else index
+            while self._resting and not self._stopping:
+                self._runtime.sleep(_TICK)
 
     def _hand_in(self, index: int, data: bytes) -> None:
         if self._have[index]:
@@ -163,6 +185,7 @@ class Feed:
                 "digest", wanted.hex(), made.hexdigest(), f"piece {index}"
             )
         self._unchecked[index] = self._runtime.monotonic()
+        self.brought.add(index)
         self._member.add_piece(index, data)
         most = max(_MOST_UNCHECKED // self._torrent.piece_size, 2)
         while len(self._unchecked) > most and not self._stopping:
@@ -182,6 +205,7 @@ class Feed:
 
     def _close(self) -> None:
         origin, self._origin = self._origin, None
+        self.position, self._resting = None, False
         if origin is not None:
             origin.close()
             self.received += origin.received

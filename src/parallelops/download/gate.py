@@ -72,6 +72,9 @@ class Pass:
             to look for others first.
         pending: what is decided is not known yet, so even the last resort
             has to wait.
+        tracked: the tracker has shown that it is there, so those whom it
+            names may come late.
+        failure: what could not be asked; empty if nothing failed.
         start: where to begin in the order that all go by, as a part of it.
             Those who begin apart seldom meet, whatever they know of each
             other.
@@ -82,6 +85,8 @@ class Pass:
     steals: bool = True
     at_once: bool = False
     pending: bool = False
+    tracked: bool = False
+    failure: str = ""
     start: float = 0.0
 
 
@@ -297,10 +302,15 @@ def decide(outlook: Outlook, gate: Gate) -> Decision:
         return Decision("swarm", closed.reason, closed)
     passed = gate.admit(outlook.view)
     if outlook.stalled and not passed.pending:
-        passed = Pass(lambda extent: False, "nothing came for too long")
+        passed = Pass(
+            lambda extent: False,
+            "nothing came for too long",
+            tracked=passed.tracked,
+        )
         return Decision("both", passed.reason, passed)
     if passed.owns is None:
         return Decision("swarm", passed.reason, passed)
     if not outlook.view.peers and outlook.missing == outlook.nowhere:
-        return Decision("origin", "nobody else is there", passed)
+        reasons = filter(None, ("nobody else is there", passed.failure))
+        return Decision("origin", "; ".join(reasons), passed)
     return Decision("both", passed.reason, passed)

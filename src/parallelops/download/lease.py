@@ -95,11 +95,18 @@ class Lease:
                 reason = "the tracker is being asked"
                 return Pass(None, reason, steals=False, pending=True)
             passed = self._fallback.admit(view)
-            reason = f"no lease, {held.failure}; {passed.reason}"
-            return dataclasses.replace(passed, reason=reason)
+            failure = f"no lease, {held.failure}"
+            return dataclasses.replace(
+                passed,
+                reason=f"{failure}; {passed.reason}",
+                failure=failure,
+            )
         if grant.place is None:
             return Pass(
-                None, f"all {grant.places} leases are taken", steals=False
+                None,
+                f"all {grant.places} leases are taken",
+                steals=False,
+                tracked=True,
             )
         # One who was seen and is gone may hold a place for long.
         held.seen.update(view.peers)
@@ -109,6 +116,7 @@ class Lease:
             self._shares.of(view, here),
             f"lease {grant.place + 1} of {grant.places}",
             at_once=grant.begins,
+            tracked=True,
             start=grant.place / grant.places,
         )
 

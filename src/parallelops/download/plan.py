@@ -42,14 +42,12 @@ _PLENTY = 8
 # And as many times what the swarm needs to bring something new.
 _QUIET = 2.0
 # A tracker that is asked by ten thousand at once takes as long; who does not
-# wait for it believes that nobody else is there.
-_UNHEARD = 30.0
+# wait for it believes that nobody else is there. One that has given no sign
+# is waited for no longer than this.
+_UNHEARD, _SILENT = 30.0, 5.0
 # So many there may be where others go to the origin, and nobody is seen.
 _UNSEEN = 8192
 _PACES = 8
-# With so many who have all of it for each other one who wants it, for so many
-# seconds, nobody needs what the others want to have first.
-_SERVED, _SERVED_FOR = 2, 0.5
 # A pause is halved so many times at the most, and a chance doubled.
 _HALVED = 16
 
@@ -89,9 +87,6 @@ class Plan:
         count: how many pieces are here.
         gained: when there was something new at all.
         stalled: nothing has come from others for too long.
-        served: there are so many who have all of it that those who want it
-            need not give it to each other. Who take the same pieces first
-            have nothing to give.
     """
 
     def __init__(
@@ -104,7 +99,7 @@ class Plan:
     ) -> None:
         self.decision: Decision | None = None
         self.count = 0
-        self.stalled = self.served = False
+        self.stalled = False
         self._torrent = torrent
         self._me = me
         self._gate = gate
@@ -127,7 +122,7 @@ class Plan:
         self._stall = options.stall * (1 + chance.random())
         self._patience = 1 + chance.random()
         self._known: set[bytes] = set()
-        self._known_since = self._unserved = now
+        self._known_since = now
         self.gained = self._heard = now
         self._received = 0
         # How many pieces were read since a stall, and when to read another.
@@ -135,6 +130,12 @@ class Plan:
         self._help_at = now
         # How many times in a row nothing has come for too long.
         self._draws = 0
+        # Of a source that is read from begin to end: what nobody had at the
+        # last look, when others last brought something, whether nothing came
+        # from them since, and whether it is first of all up to this agent.
+        self._before: frozenset[int] = frozenset()
+        self._others_at, self._took_over = now, False
+        self._leads: bool | None = None
         self._idle_since: float | None = None
         self._spares = 0  # pieces of others that were read in a row
         # What nobody has; since when it is so little, and how long it took
@@ -167,10 +168,6 @@ class Plan:
             )
             if not here and not elsewhere
         ]
-        complete = sum(peer.complete for peer in view.peers)
-        if complete <= _SERVED * (len(view.peers) - complete):
-            self._unserved = now
-        self.served = now - self._unserved >= _SERVED_FOR
         if len(self._nowhere) < self._least:
             self._paces.append(now - self._least_since)
             self._least, self._least_since = len(self._nowhere), now
@@ -206,10 +203,14 @@ class Plan:
         if known != self._known:
             self._known, self._known_since = known, now
         settled = bool(known) and now - self._known_since >= _SETTLED
-        begin = self._begin if view.heard else self._begin + _UNHEARD
+        admitted = None if self.decision is None else self.decision.admitted
+        begin = self._begin
+        if not view.heard:
+            tracked = admitted is not None and admitted.tracked
+            begin += _UNHEARD if tracked else _SILENT
         ready = settled or bool(self.count) or now >= begin
-        if self.decision is not None:
-            ready = ready or self.decision.admitted.at_once
+        if admitted is not None:
+            ready = ready or admitted.at_once
         return ready and not view.checking
 
     def decide(self, view: MemberView, closed: str) -> Decision:
@@ -257,6 +258,46 @@ class Plan:
         elif not reading:
             yield from self._spare(others, begun)
 
+    def reads_on(self, position: int, brought: Collection[int]) -> bool:
+        """Whether to read on in a source that is read from begin to end.
+
+        Several who read it all bring the same. So it is up to the owner of
+        the first extent, as long as the swarm has not what comes next; and up
+        to the others, and to one who is late, once nobody else brings
+        anything. How long they wait for that differs, and who was the first
+        has the others wait again.
+
+        Args:
+            position: the piece that comes next.
+            brought: pieces that were read there.
+        """
+        assert self.decision is not None  # noqa: S101 - for types
+        now, owns = self._runtime.monotonic(), self.decision.admitted.owns
+        leads = owns is not None and owns(0)
+        nowhere = frozenset(self._nowhere)
+        came = self._before - nowhere
+        self._before = nowhere
+        # Who leads from now on may be about to begin.
+        others = self._leads is None or (self._leads and not leads)
+        if others or any(piece not in brought for piece in came):
+            self._others_at, self._took_over = now, False
+        self._leads = leads
+        needed = any(piece not in brought for piece in nowhere)
+        if self.decision.way == "swarm" or not needed:
+            return False
+        while position in brought:
+            position += 1
+        if now - self._others_at >= self._quiet * self._patience:
+            self._took_over = True
+        return (
+            self.stalled or self._took_over or (leads and position in nowhere)
+        )
+
+    @property
+    def _quiet(self) -> float:
+        """Seconds after which whoever had something to do may be gone."""
+        return max(_STUCK, _QUIET * max(self._paces, default=0.0))
+
     def _help(
         self, wanted: Iterable[int], taken: Collection[int], reading: bool
     ) -> Iterator[range]:
@@ -288,13 +329,12 @@ class Plan:
         now, chance = self._runtime.monotonic(), self._runtime.random
         if self._idle_since is None:
             self._idle_since = now
-        plenty = len(others) >= _PLENTY
-        pause = _SPARE if plenty else _STUCK
-        since = self._idle_since
-        if not plenty:
+        since, pause = self._idle_since, self._quiet
+        if len(others) >= _PLENTY:
+            pause = max(_SPARE, _QUIET * max(self._paces, default=0.0))
+        else:
             # Who has them is at work, as long as they become less.
             since = max(since, self._least_since)
-        pause = max(pause, _QUIET * max(self._paces, default=0.0))
         spare = others or begun
         pause *= self._patience / 2 ** min(self._spares, _HALVED)
         if spare and now - since >= pause:

@@ -1,7 +1,9 @@
 """A small tracker (BEP 3, 23, 48), which hands out leases as well.
 
 It answers one request a connection: ``/announce``, ``/scrape`` and
-``/lease``. The standard library's server is enough for that.
+``/lease``. The standard library's server is enough for that. Before all else
+it says ``100 Continue``, so that whoever has to wait for his turn knows that
+somebody is there.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ __all__ = ["Tracker", "lease_client", "scrape"]
 _log = logging.getLogger(__name__)
 
 _TIMEOUT = 5.0
+# In it, a packet that asks for a connection is sent three times.
+_SIGN = 4.0
 _TICK = 0.2
 _HASH = 20
 _LARGEST_ANSWER = 1 << 16
@@ -104,7 +108,7 @@ class Tracker:
 
 class _Server(socketserver.TCPServer):
     allow_reuse_address = True
-    request_queue_size = 1024
+    request_queue_size = 4096
 
     def __init__(
         self, address: tuple[str, int], executor: Executor, register: Register
@@ -118,6 +122,8 @@ class _Server(socketserver.TCPServer):
         super().__init__(address, _Handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        with contextlib.suppress(OSError):
+            request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             self.executor.submit(self._answer, request, client_address)
         except ExecutorSaturated:
@@ -225,7 +231,8 @@ def lease_client(
         tracker: its URL, as torrents have it, ending in ``/announce``.
         runtime: where the clock comes from.
         timeout: seconds to wait for an answer. A tracker that is asked by
-            ten thousand at once takes as long.
+            ten thousand at once takes as long. One that gives no sign is
+            given up after some seconds.
 
     Raises:
         ValueError: it is no such URL.
@@ -235,7 +242,7 @@ def lease_client(
     def ask(image: bytes, peer: bytes) -> Grant:
         url = url_of("lease", info_hash=image, peer_id=peer)
         try:
-            return _grant(json.loads(_asked(url, runtime, timeout)))
+            return _grant(json.loads(_asked(url, runtime, timeout, _SIGN)))
         except (ValueError, TypeError, KeyError) as error:
             raise TransferError("the tracker's answer is no lease") from error
 
@@ -287,8 +294,10 @@ def _requests_of(tracker: str) -> Callable[..., str]:
     return url_of
 
 
-def _asked(url: str, runtime: Runtime, timeout: float) -> bytes:
-    connections = Connections(runtime, timeout, 0.0, None)
+def _asked(
+    url: str, runtime: Runtime, timeout: float, sign: float | None = None
+) -> bytes:
+    connections = Connections(runtime, timeout, 0.0, None, sign)
     try:
         with Answer(connections, url, 0, _LARGEST_ANSWER) as answer:
             if answer.size is None or answer.size > _LARGEST_ANSWER:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Limits"]
 
 _VERSION = 1
+_EVERY = 5.0  # seconds
 
 
 class Limits:
@@ -36,6 +37,7 @@ class Limits:
             if path is None
             else KeptFile(path, "what was learned of the limits of stores")
         )
+        self._kept_at = runtime.monotonic()
         states = self._file.read(_parsed) if self._file else None
         self._limiters: dict[str | None, AdaptiveLimiter] = {
             store: AdaptiveLimiter(state=state, runtime=runtime)
@@ -52,10 +54,17 @@ class Limits:
         self._limiters[store] = limiter
         return limiter
 
+    def keep_now_and_then(self) -> None:
+        """Write what was learned so far, for those that come after a crash,
+        if that was some seconds ago."""
+        if self._runtime.monotonic() - self._kept_at >= _EVERY:
+            self.keep()
+
     def keep(self) -> None:
         """Write what was learned to the file."""
         if self._file is None or not self._limiters:
             return
+        self._kept_at = self._runtime.monotonic()
         learned = [
             [store, limiter.state.rate, limiter.state.found]
             for store, limiter in self._limiters.items()

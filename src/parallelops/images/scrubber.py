@@ -210,6 +210,7 @@ class Scrubber:
             )
 
         def recorded(results: list[LocationResult]) -> None:
+            self._limits.keep_now_and_then()
             audience.tell_recorded(results)
             audience.show(
                 lambda: Progress(

@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
+from parallelops.origin.connections import Connections
 from parallelops.origin.copies import HTTPOrigin
 from parallelops.origin.ordered import read_in_order
 from parallelops.origin.ranges import end_reads, fetch_in_turn, fetch_ranges
-from parallelops.origin.request import Answer, Connections, is_http
+from parallelops.origin.request import Answer, is_http
 from parallelops.origin.source import HTTPSource, Origin, Source
 
 __all__ = [

@@ -9,12 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from parallelops.errors import DataMismatch, SizeUnknown, TransferError
-from parallelops.origin.request import (
-    Answer,
-    Connections,
-    Refusal,
-    check_url,
-)
+from parallelops.origin.connections import Connections, Refusal
+from parallelops.origin.request import Answer, check_url
 from parallelops.redact import redact_url
 
 if TYPE_CHECKING:
@@ -120,7 +116,7 @@ class HTTPOrigin:
         return size
 
     def stream(
-        self, begin: int, end: int
+        self, begin: int, end: int, *, early: bool = False
     ) -> Generator[tuple[int, bytes], None, None]:
         """See :meth:`Origin.stream`.
 
@@ -133,7 +129,8 @@ class HTTPOrigin:
             came = 0
             started = self._runtime.monotonic()
             try:
-                for offset, data in self._read(copy, position, end):
+                for offset, data in self._read(copy, position, end, early):
+                    early = False  # another answer goes on after this one
                     came += len(data)
                     position = offset + len(data)
                     yield offset, data
@@ -160,7 +157,7 @@ class HTTPOrigin:
     # -- one copy
 
     def _read(
-        self, copy: _Copy, begin: int, end: int
+        self, copy: _Copy, begin: int, end: int, early: bool
     ) -> Iterator[tuple[int, bytes]]:
         with Answer(
             self._connections, copy.url, begin, end, copy.tag
@@ -169,6 +166,7 @@ class HTTPOrigin:
             if not answer.ranged and self.ranged:
                 raise Refusal("broken", "it takes no ranges, others do")
             position = answer.begin
+            begin = position if early else begin
             for data in answer.pieces():
                 self._check()
                 with self._lock:

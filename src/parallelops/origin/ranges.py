@@ -111,6 +111,9 @@ def fetch_ranges(
             start()
     finally:
         if reads:
+            # The others might take long. The blocks that they wrote are kept,
+            # so what is lost is what is on its way, and less than a block of
+            # each.
             origin.close()
             end_reads(executor, reads)
     advance(blocks.done())

@@ -5,21 +5,19 @@ from __future__ import annotations
 import contextlib
 import http.client
 import re
-import socket
-import ssl
 from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from parallelops.errors import TransferError
+from parallelops.origin.connections import Refusal
 from parallelops.ratelimit import retry_after
-from parallelops.redact import redact_text, redact_url
+from parallelops.redact import redact_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from parallelops.runtime import Runtime
+    from parallelops.origin.connections import Connections
 
-__all__ = ["Answer", "Connections", "Refusal", "check_url", "is_http"]
+__all__ = ["Answer", "check_url", "is_http"]
 
 _SCHEMES = ("http", "https")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -30,22 +28,6 @@ _PIECE = 1 << 18
 
 _BUSY = frozenset({429, 498, 500, 502, 503, 504})
 _EXPIRED = frozenset({401, 403})
-
-
-class Refusal(TransferError):
-    """A host did not give what it was asked for.
-
-    Attributes:
-        kind: "busy" for what may be better later, "expired" for what a new
-            URL may mend, "broken" for a connection, and "useless" for what
-            will not be better.
-        pause: seconds that the host wants to be left alone.
-    """
-
-    def __init__(self, kind: str, reason: str, pause: float = 0.0) -> None:
-        super().__init__(redact_text(reason))
-        self.kind = kind
-        self.pause = pause
 
 
 def is_http(url: str) -> bool:
@@ -73,116 +55,6 @@ def check_url(url: str) -> SplitResult:
     if split.username is not None or split.password is not None:
         raise Refusal("useless", f"{shown} has a user's name in it")
     return split
-
-
-class Connections:
-    """Connections to hosts, kept open for the next request.
-
-    Several threads use them, each connection by one at a time.
-
-    Args:
-        runtime: where the lock and the clock come from.
-        timeout: seconds that a host may be silent.
-        slowest: bytes a second; who is slower for ``timeout`` seconds is
-            taken for one that has stopped.
-        ssl_context: which hosts are trusted over https; by default those
-            that the system trusts.
-    """
-
-    def __init__(
-        self,
-        runtime: Runtime,
-        timeout: float,
-        slowest: float,
-        ssl_context: ssl.SSLContext | None,
-    ) -> None:
-        self.runtime = runtime
-        self.timeout = timeout
-        self.slowest = slowest
-        self._ssl_context = ssl_context
-        self._lock = runtime.lock()
-        self._closed = False
-        self._idle: dict[
-            tuple[str, str, int | None], list[http.client.HTTPConnection]
-        ] = {}
-        self._all: dict[http.client.HTTPConnection, socket.socket | None] = {}
-
-    def take(
-        self, url: SplitResult
-    ) -> tuple[http.client.HTTPConnection, bool]:
-        """A connection to a host, and whether it has been used before.
-
-        Raises:
-            Refusal: all were closed.
-        """
-        host = url.hostname or ""
-        with self._lock:
-            self._check_open()
-            idle = self._idle.get((url.scheme, host, url.port))
-            if idle:
-                return idle.pop(), True
-        connection: http.client.HTTPConnection
-        if url.scheme == "https":
-            context = self._ssl_context or ssl.create_default_context()
-            connection = http.client.HTTPSConnection(
-                host, url.port, timeout=self.timeout, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection(
-                host, url.port, timeout=self.timeout
-            )
-        with self._lock:
-            self._check_open()
-            self._all[connection] = None
-        return connection, False
-
-    def opened(self, connection: http.client.HTTPConnection) -> None:
-        """It has a socket now, which it may hand on to its answer.
-
-        Raises:
-            Refusal: all were closed.
-        """
-        with self._lock:
-            self._check_open()
-            self._all[connection] = connection.sock
-
-    def keep(
-        self, url: SplitResult, connection: http.client.HTTPConnection
-    ) -> None:
-        """Keep it for the next who asks."""
-        key = (url.scheme, url.hostname or "", url.port)
-        with self._lock:
-            if not self._closed:
-                self._idle.setdefault(key, []).append(connection)
-                return
-        self.drop(connection)
-
-    def drop(self, connection: http.client.HTTPConnection) -> None:
-        """Close it."""
-        with self._lock:
-            self._all.pop(connection, None)
-        with contextlib.suppress(OSError):
-            connection.close()
-
-    def close(self) -> None:
-        """End every request that is under way, and allow no more."""
-        with self._lock:
-            self._closed = True
-            sockets = list(self._all.values())
-        for sock in sockets:
-            if sock is not None:
-                # Wakes who reads from it, which closing does not.
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
-        with self._lock:
-            idle = [one for kept in self._idle.values() for one in kept]
-            self._idle.clear()
-        for connection in idle:
-            self.drop(connection)
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise Refusal("useless", "the download was ended")
 
 
 class Answer:
@@ -254,10 +126,11 @@ class Answer:
             Refusal: the connection breaks, or brings too little.
         """
         runtime = self._connections.runtime
-        window, came = runtime.monotonic(), 0
+        waited, came = 0.0, 0
         left = None if self.end is None else self.end - self.begin
         response = self._response
         while response is not None and (left is None or left > 0):
+            asked = runtime.monotonic()
             try:
                 data = response.read1(
                     _PIECE if left is None else min(_PIECE, left)
@@ -271,13 +144,14 @@ class Answer:
             if left is not None:
                 left -= len(data)
             came += len(data)
-            passed = runtime.monotonic() - window
-            if passed > self._connections.timeout:
-                if came < passed * self._connections.slowest:
+            # Whoever reads may take his time in between.
+            waited += runtime.monotonic() - asked
+            if waited > self._connections.timeout:
+                if came < waited * self._connections.slowest:
                     raise Refusal(
-                        "broken", f"{came} bytes in {passed:.0f} seconds"
+                        "broken", f"{came} bytes in {waited:.0f} seconds"
                     )
-                window, came = runtime.monotonic(), 0
+                waited, came = 0.0, 0
             yield data
 
     def _ask(
@@ -295,8 +169,10 @@ class Answer:
         while True:
             self._connection, used = self._connections.take(url)
             try:
+                if not used:
+                    self._connections.connect(self._connection)
                 self._connection.request("GET", target, headers=headers)
-                self._connections.opened(self._connection)
+                self._connections.asked(self._connection)
                 return self._connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
                 self._release()

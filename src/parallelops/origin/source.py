@@ -41,10 +41,15 @@ class Origin(Protocol):
             TransferError: there is no answer.
         """
 
-    def stream(self, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+    def stream(
+        self, begin: int, end: int, *, early: bool = False
+    ) -> Iterator[tuple[int, bytes]]:
         """The data from ``begin`` on, in order, each with its offset.
 
         It may go on after ``end``, if parts can't be asked for.
+
+        Args:
+            early: in that case hand on what comes before ``begin``, too.
 
         Raises:
             TransferError: it can't be had.

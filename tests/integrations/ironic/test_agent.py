@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import logging
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
 from ironic_python_agent import errors, hardware
-from ironic_python_agent.extensions import standby
+from ironic_python_agent.extensions import base, standby
 from tests.download.conftest import SIZE, data  # noqa: F401 - a fixture
 from tests.download.origin import serving
 from tests.download.test_swarm import agents, torrent_of  # noqa: F401
@@ -107,6 +108,50 @@ def test_what_needs_the_agents_requests_has_them(
     assert (tmp_path / "image-id").read_bytes() == data
     assert all(seen) == ("proxies" not in changes)
     assert "hunter2" not in caplog.text
+
+
+def test_the_agents_own_log_has_no_secret(
+    data,  # noqa: F811
+    info,
+    conf,
+    installed,
+    caplog,
+):
+    """While it downloads by this library: of a host that is busy, a checksum
+    at a URL, a command, and an error with its traceback."""
+    caplog.set_level(logging.DEBUG)
+    proxy = {"proxies": {"http": None}, "no_proxy": "127.0.0.1"}
+    agent = base.ExecuteCommandMixin()
+    log = logging.getLogger(base.__name__)
+
+    def busy(request):
+        return request.number == 1 and request.refuse(503)
+
+    with serving(data, behave=busy) as origin, serving(b"x") as side:
+        url = origin.url + SECRET
+        standby._download_image(info(url, **proxy))
+        with pytest.raises(errors.RESTError):
+            standby._fetch_checksum(side.url + SECRET, info(url))
+        agent.ext_mgr = base.init_ext_manager(agent)
+        with pytest.raises(errors.InvalidCommandError):
+            agent.execute_command("no such command", urls=[url])
+        try:
+            raise ConnectionError(url)
+        except ConnectionError:
+            log.exception("it failed:\n  %s", url)
+    for said in (
+        "Unable to connect to http",
+        "Downloading checksums file from http",
+        "Executing command",
+        "GET /image?temp_url_sig=",
+        "ConnectionError: http",
+        "  http",
+    ):
+        assert said in caplog.text
+    assert "hunter2" not in caplog.text
+    installed.remove()
+    log.warning("%s", url)
+    assert "hunter2" in caplog.text
 
 
 TROUBLE = {

@@ -32,12 +32,16 @@ class Driver:
         schemes: of the URLs that it takes.
         folders: where its files are, if it is a store of files.
         backend: its name in ``enabled_backends``; None if there is none.
+        tokens: of a Swift: the URL and the token of each who signed in.
     """
 
     instance: Any
     schemes: tuple[str, ...]
     folders: tuple[str, ...] = ()
     backend: str | None = None
+    tokens: dict[Any, tuple[Any, Any]] = dataclasses.field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def delete(self, url: str) -> None:
         """Delete what is at ``url``; it raises what the driver raises."""
@@ -46,7 +50,7 @@ class Driver:
         if not self._is_swift:
             store.delete(where, context=None)
             return
-        with _swift_connection(store, where) as connection:
+        with self._swift_connection(store, where) as connection:
             store.delete(where, connection=connection, context=None)
 
     def size(self, url: str) -> int:
@@ -56,7 +60,7 @@ class Driver:
         if not self._is_swift:
             return int(store.get_size(where, context=None))
         # This driver would say 0, whatever goes wrong.
-        with _swift_connection(store, where) as connection:
+        with self._swift_connection(store, where) as connection:
             place = where.store_location
             headers = connection.head_object(place.container, place.obj)
             return int(headers["content-length"])
@@ -64,6 +68,26 @@ class Driver:
     @property
     def _is_swift(self) -> bool:
         return "swift" in self.schemes
+
+    @contextlib.contextmanager
+    def _swift_connection(self, store: Any, where: Any) -> Iterator[Any]:
+        """A connection of Swift's client that does not try again by itself,
+        and goes on with the token of an earlier one.
+
+        It would hold its worker for up to a minute, and hide that Swift says
+        "slow down". Only when a token is not taken any more it signs in anew.
+        """
+        made = store.get_connection(where.store_location, context=None)
+        made.retries = made.starting_backoff = 0
+        # A place says who signs in where; what it has else is the driver's.
+        who = made.authurl, made.user, made.key, repr(made.os_options)
+        made.url, made.token = self.tokens.get(who, (made.url, made.token))
+        with contextlib.closing(made):
+            try:
+                yield made
+            finally:
+                # After a refusal it has none.
+                self.tokens[who] = made.url, made.token
 
     def _ready(self) -> Any:
         store = self.instance
@@ -79,19 +103,6 @@ class Driver:
         return location.get_location_from_uri_and_backend(
             url, self.backend, conf=store.conf
         )
-
-
-@contextlib.contextmanager
-def _swift_connection(store: Any, where: Any) -> Iterator[Any]:
-    """A connection of Swift's client that does not try again by itself.
-
-    It would hold its worker for up to a minute, and hide that Swift says
-    "slow down".
-    """
-    connection = store.get_connection(where.store_location, context=None)
-    connection.retries = 0
-    with contextlib.closing(connection):
-        yield connection
 
 
 def load(conf: cfg.ConfigOpts) -> dict[str, Driver]:

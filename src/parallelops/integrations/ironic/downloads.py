@@ -21,6 +21,7 @@ from parallelops.errors import (
     TorrentRefused,
     TransferError,
 )
+from parallelops.integrations.ironic.agentlog import Redacted
 
 if TYPE_CHECKING:
     import os
@@ -75,6 +76,7 @@ class AgentDownloads:
             ) from error
         self._agent = agent
         self._own = agent.standby.ImageDownload
+        self._log = Redacted()
         self._downloader = downloader
         self._runtime = downloader.runtime
         self._spool = spool
@@ -94,11 +96,13 @@ class AgentDownloads:
             self.remove()
 
     def install(self) -> None:
-        """The agent uses this from now on."""
+        """The agent uses this from now on, and logs no secrets of URLs."""
+        self._log.install()
         self._agent.standby.ImageDownload = self
 
     def remove(self) -> None:
         """The agent uses its own again."""
+        self._log.remove()
         self._agent.standby.ImageDownload = self._own
         self._owned.close()
 

@@ -76,8 +76,11 @@ class _ResponseOrigin:
             self._kept.append(response)
         return self._size
 
-    def stream(self, begin: int, end: int) -> Iterator[tuple[int, bytes]]:
+    def stream(
+        self, begin: int, end: int, *, early: bool = False
+    ) -> Iterator[tuple[int, bytes]]:
         response = self._response()
+        begin = 0 if early else begin
         position = 0
         try:
             for data in response.iter_content(_PIECE):
