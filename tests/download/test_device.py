@@ -16,8 +16,8 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
     agents,
     image_of,
     torrent_of,
-    until,
 )
+from tests.polling import until
 
 from parallelops.download import (
     HerdOptions,

@@ -235,26 +235,3 @@ def test_holders_of_places_begin_apart(start):
     order = agent.plan._order
     part = order[first[0] // agent.plan._per_extent] / 2**64
     assert start <= part < start + 0.1
-
-
-def test_the_rarest_comes_first_where_members_need_each_other():
-    """All would ask for the same, and have nothing to give for long."""
-    agent = Agent(Never())
-
-    def served(complete, incomplete):
-        peers = [True] * complete + [False] * incomplete
-        agent.seen["peers"] = tuple(
-            Peer(bytes([number]) * 20, ("h", number), has_all)
-            for number, has_all in enumerate(peers, 1)
-        )
-        # Others may still be on their way.
-        agent.reads()
-        before = agent.plan.served
-        agent.reads(0.5)
-        return before, agent.plan.served
-
-    assert served(0, 0) == (False, False)
-    assert served(1, 0) == (False, True)
-    assert served(2, 1) == (False, False)
-    assert served(3, 1) == (False, True)
-    assert served(3, 9) == (False, False)

@@ -20,7 +20,6 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
     agents,
     image_of,
     torrent_of,
-    until,
 )
 
 from parallelops.download import HerdOptions, PeerTLS, Torrent

@@ -5,6 +5,7 @@ from __future__ import annotations
 from oslo_config import cfg
 
 from parallelops.config.kinds import (
+    Address,
     Endpoint,
     Folder,
     Network,
@@ -98,8 +99,9 @@ Possible values:
   port 0 it is any that is free.
 """,
     ),
-    cfg.IPOpt(
+    cfg.Opt(
         "download_ip",
+        type=Address(),
         sample_default="10.0.0.5",
         help="""
 Where others find this machine, if it has several addresses.

@@ -10,6 +10,7 @@ from oslo_config import cfg, types
 
 __all__ = [
     "GROUP",
+    "Address",
     "Endpoint",
     "Folder",
     "Folders",
@@ -86,6 +87,18 @@ class Network(types.String):
             ipaddress.ip_network(text)
         except ValueError as error:
             raise ValueError(f"{value!r} is not a network") from error
+        return text
+
+
+class Address(types.String):
+    """An address of this machine, such as 10.0.0.5."""
+
+    def __call__(self, value: object) -> str:
+        text: str = super().__call__(value)
+        try:
+            ipaddress.ip_address(text)
+        except ValueError as error:
+            raise ValueError(f"{value!r} is not an address") from error
         return text
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from parallelops.download.member import Member, MemberView
     from parallelops.download.swarm import Swarm
     from parallelops.download.torrent import Torrent
-    from parallelops.landing import Landing
+    from parallelops.landing.file import Landing
     from parallelops.runtime import Runtime
 
 __all__ = ["DeviceMember", "joined"]

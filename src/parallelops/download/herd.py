@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from parallelops.download.feed import Feed
+from parallelops.download.order import Order
 from parallelops.download.plan import HerdOptions, Plan
 from parallelops.errors import SwarmError, TransferError
 
@@ -66,6 +67,7 @@ class Herd:
         self._transfer = transfer
         self._options = options
         self._have: Sequence[bool] = ()
+        self._order = Order(executor.runtime)
         self._plan = Plan(
             member.torrent, member.id, gate, options, executor.runtime
         )
@@ -159,7 +161,7 @@ class Herd:
         self._transfer.arrived(view.have)
         self._plan.look(view, self.feed.busy)
         if self._transfer.in_order:
-            self._member.take_in_order(self._plan.served)
+            self._member.take_in_order(self._order.look(view))
         self.from_swarm = view.received
         self._transfer.check()
         quiet = self._runtime.monotonic() - self._plan.gained

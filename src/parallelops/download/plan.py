@@ -49,9 +49,6 @@ _UNHEARD, _SILENT = 30.0, 5.0
 # So many there may be where others go to the origin, and nobody is seen.
 _UNSEEN = 8192
 _PACES = 8
-# With so many who have all of it for each other one who wants it, for so many
-# seconds, nobody needs what the others want to have first.
-_SERVED, _SERVED_FOR = 2, 0.5
 # A pause is halved so many times at the most, and a chance doubled.
 _HALVED = 16
 
@@ -91,9 +88,6 @@ class Plan:
         count: how many pieces are here.
         gained: when there was something new at all.
         stalled: nothing has come from others for too long.
-        served: there are so many who have all of it that those who want it
-            need not give it to each other. Who take the same pieces first
-            have nothing to give.
     """
 
     def __init__(
@@ -106,7 +100,7 @@ class Plan:
     ) -> None:
         self.decision: Decision | None = None
         self.count = 0
-        self.stalled = self.served = False
+        self.stalled = False
         self._torrent = torrent
         self._me = me
         self._gate = gate
@@ -129,7 +123,7 @@ class Plan:
         self._stall = options.stall * (1 + chance.random())
         self._patience = 1 + chance.random()
         self._known: set[bytes] = set()
-        self._known_since = self._unserved = now
+        self._known_since = now
         self.gained = self._heard = now
         self._received = 0
         # How many pieces were read since a stall, and when to read another.
@@ -170,10 +164,6 @@ class Plan:
             )
             if not here and not elsewhere
         ]
-        complete = sum(peer.complete for peer in view.peers)
-        if complete <= _SERVED * (len(view.peers) - complete):
-            self._unserved = now
-        self.served = now - self._unserved >= _SERVED_FOR
         if len(self._nowhere) < self._least:
             self._paces.append(now - self._least_since)
             self._least, self._least_since = len(self._nowhere), now
