@@ -9,6 +9,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from parallelops.errors import TransferError
+from parallelops.origin.window import Window
 from parallelops.redact import redact_text
 
 if TYPE_CHECKING:
@@ -16,10 +17,16 @@ if TYPE_CHECKING:
 
     from parallelops.runtime import Runtime
 
-__all__ = ["Connections", "Refusal"]
+__all__ = ["Connection", "Connections", "Refusal"]
 
 
-class _Secure(http.client.HTTPConnection):
+class Connection(http.client.HTTPConnection):
+    """One connection; it has a window once it has a socket."""
+
+    window: Window
+
+
+class _Secure(Connection):
     default_port = http.client.HTTPS_PORT
 
 
@@ -70,14 +77,10 @@ class Connections:
         self._ssl_context = ssl_context
         self._lock = runtime.lock()
         self._closed = False
-        self._idle: dict[
-            tuple[str, str, int | None], list[http.client.HTTPConnection]
-        ] = {}
-        self._all: dict[http.client.HTTPConnection, socket.socket | None] = {}
+        self._idle: dict[tuple[str, str, int | None], list[Connection]] = {}
+        self._all: dict[Connection, socket.socket | None] = {}
 
-    def take(
-        self, url: SplitResult
-    ) -> tuple[http.client.HTTPConnection, bool]:
+    def take(self, url: SplitResult) -> tuple[Connection, bool]:
         """A connection to a host, and whether it has been used before; if
         not, :meth:`connect` is next.
 
@@ -91,12 +94,12 @@ class Connections:
             if idle:
                 return idle.pop(), True
             secure = url.scheme == "https"
-            kind = _Secure if secure else http.client.HTTPConnection
+            kind = _Secure if secure else Connection
             connection = kind(host, url.port)
             self._all[connection] = None
         return connection, False
 
-    def connect(self, connection: http.client.HTTPConnection) -> None:
+    def connect(self, connection: Connection) -> None:
         """Have its socket connected.
 
         http.client would have nobody else know of the socket meanwhile, so
@@ -113,6 +116,7 @@ class Connections:
             try:
                 connection.sock = socket.socket(family, kind, protocol)
                 self._own(connection)
+                connection.window = Window(connection.sock)
                 connection.sock.settimeout(self._first)
                 connection.sock.connect(address)
             except OSError as error:
@@ -131,30 +135,30 @@ class Connections:
                 server_hostname=connection.host,
                 do_handshake_on_connect=False,
             )
+            connection.window.sock = connection.sock
             self._own(connection)
             connection.sock.do_handshake()
 
-    def asked(self, connection: http.client.HTTPConnection) -> None:
+    def asked(self, connection: Connection) -> None:
         """It was asked something: see that somebody is there.
 
         Raises:
             OSError: nobody is.
         """
-        if self._first < self.timeout:
-            # Over https the handshake has shown it.
-            if not isinstance(connection, _Secure):
-                connection.sock.recv(1, socket.MSG_PEEK)
-            connection.sock.settimeout(self.timeout)
+        # Over https the handshake has shown it. An answer that is made before
+        # there is one would make a noise if it were interrupted.
+        if not isinstance(connection, _Secure):
+            connection.sock.recv(1, socket.MSG_PEEK)
+        connection.sock.settimeout(self.timeout)
+        connection.window.asked(self.runtime.monotonic())
 
-    def _own(self, connection: http.client.HTTPConnection) -> None:
+    def _own(self, connection: Connection) -> None:
         """Its socket is the one to end, though it hands it on."""
         with self._lock:
             self._check_open()
             self._all[connection] = connection.sock
 
-    def keep(
-        self, url: SplitResult, connection: http.client.HTTPConnection
-    ) -> None:
+    def keep(self, url: SplitResult, connection: Connection) -> None:
         """Keep it for the next who asks."""
         key = (url.scheme, url.hostname or "", url.port)
         with self._lock:
@@ -163,7 +167,7 @@ class Connections:
                 return
         self.drop(connection)
 
-    def drop(self, connection: http.client.HTTPConnection) -> None:
+    def drop(self, connection: Connection) -> None:
         """Close it."""
         with self._lock:
             self._all.pop(connection, None)

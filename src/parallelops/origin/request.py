@@ -15,7 +15,7 @@ from parallelops.redact import redact_url
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from parallelops.origin.connections import Connections
+    from parallelops.origin.connections import Connection, Connections
 
 __all__ = ["Answer", "check_url", "is_http"]
 
@@ -91,7 +91,7 @@ class Answer:
         tag: str | None = None,
     ) -> None:
         self._connections = connections
-        self._connection: http.client.HTTPConnection | None = None
+        self._connection: Connection | None = None
         self._response: http.client.HTTPResponse | None = None
         self._range = begin, end
         split = self._url = check_url(url)
@@ -144,8 +144,11 @@ class Answer:
             if left is not None:
                 left -= len(data)
             came += len(data)
+            now = runtime.monotonic()
+            if self._connection is not None:
+                self._connection.window.came(len(data), now)
             # Whoever reads may take his time in between.
-            waited += runtime.monotonic() - asked
+            waited += now - asked
             if waited > self._connections.timeout:
                 if came < waited * self._connections.slowest:
                     raise Refusal(
