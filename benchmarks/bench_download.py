@@ -1,8 +1,9 @@
-"""One download from an origin on this machine, against curl and sha512sum.
+"""One download from an origin on this machine, against curl and sha512sum,
+and against aria2 if that is here.
 
-Both end with a file that was compared with its digest; curl and sha512sum do
-not sync it, and ours does. Each side is a process of its own, so starting it
-is in the figures: seconds, and seconds of all its CPU.
+All end with a file that was compared with its digest; the others do not sync
+it, and ours does. Each side is a process of its own, so starting it is in the
+figures: seconds, and seconds of all its CPU.
 
     python benchmarks/bench_download.py --megabytes 1024 --rounds 5
 """
@@ -95,7 +96,7 @@ def cost(*commands: list[str]) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Both sides in turns."""
+    """All sides."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--megabytes", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=5)
@@ -112,36 +113,70 @@ def main() -> None:
                 file.write(os.urandom(1 << 20))
         with image.open("rb") as file:
             made = hashlib.file_digest(file, "sha512").hexdigest()
-        theirs, ours = [], []
-        with origin(image) as url:
-            for _ in range(arguments.rounds):
-                one, two = folder / "one", folder / "two"
-                theirs.append(
-                    cost(
-                        ["curl", "-sf", "-o", str(one), url],
-                        ["sha512sum", str(one)],
-                    )
-                )
-                one.unlink()
-                ours.append(
-                    cost(
-                        [
-                            *(sys.executable, "-c", FETCH),
-                            *(url, f"sha512:{made}", str(two)),
-                        ]
-                    )
-                )
-                two.unlink()
-    for number, what in enumerate(("seconds", "CPU seconds")):
-        one = [each[number] for each in theirs]
-        two = [each[number] for each in ours]
-        ratios = [our / their for our, their in zip(two, one, strict=True)]
-        print(
-            f"{what:<12} theirs {statistics.median(one):.2f}, "
-            f"ours {statistics.median(two):.2f}, "
-            f"ours / theirs {statistics.median(ratios):.2f} "
-            f"({min(ratios):.2f} to {max(ratios):.2f})"
-        )
+        costs = measure(folder, image, made, arguments.rounds)
+    ours = costs.pop("ours")
+    for peer, theirs in costs.items():
+        for number, what in enumerate(("seconds", "CPU seconds")):
+            show(
+                f"{peer}, {what}",
+                [each[number] for each in theirs],
+                [each[number] for each in ours],
+            )
+
+
+def measure(
+    folder: Path, image: Path, digest: str, rounds: int
+) -> dict[str, list[tuple[float, float]]]:
+    """All sides in turns; what each round cost, by side."""
+    path = folder / "copy"
+    with origin(image) as url:
+        sides = {
+            "curl and sha512sum": [
+                ["curl", "-sf", "-o", str(path), url],
+                ["sha512sum", str(path)],
+            ],
+            "aria2": [
+                [
+                    *("aria2c", "--quiet", "--no-conf", "--split=4"),
+                    *(
+                        "--max-connection-per-server=4",
+                        "--file-allocation=none",
+                    ),
+                    *(f"--checksum=sha-512={digest}", f"--dir={folder}"),
+                    *(f"--out={path.name}", url),
+                ]
+            ],
+            "ours": [
+                [
+                    sys.executable,
+                    "-c",
+                    FETCH,
+                    url,
+                    f"sha512:{digest}",
+                    str(path),
+                ]
+            ],
+        }
+        if not shutil.which("aria2c"):
+            print("without aria2: it is not here")
+            del sides["aria2"]
+        costs = {side: [] for side in sides}
+        for _ in range(rounds):
+            for side, commands in sides.items():
+                costs[side].append(cost(*commands))
+                path.unlink()
+    return costs
+
+
+def show(what: str, theirs: list[float], ours: list[float]) -> None:
+    """One line."""
+    ratios = [our / their for our, their in zip(ours, theirs, strict=True)]
+    print(
+        f"{what:<32} theirs {statistics.median(theirs):.2f}, "
+        f"ours {statistics.median(ours):.2f}, "
+        f"ours / theirs {statistics.median(ratios):.2f} "
+        f"({min(ratios):.2f} to {max(ratios):.2f})"
+    )
 
 
 if __name__ == "__main__":
