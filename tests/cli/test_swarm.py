@@ -18,17 +18,16 @@ import urllib.request
 import pytest
 from tests.cli.test_cli import command, on_a_terminal, refused
 from tests.download.origin import serving
+from tests.download.tracking import tracking
 
 from parallelops import load_executor
 from parallelops.cli import tracker as trackercommand
 from parallelops.download import (
     Downloader,
     Image,
-    Register,
     Swarm,
     Torrent,
     TorrentWriter,
-    Tracker,
 )
 
 pytest.importorskip("libtorrent")
@@ -65,13 +64,8 @@ def torrent(tmp_path):
 @pytest.fixture
 def tracker():
     """One that serves in a thread; its URL."""
-    with load_executor("thread", max_workers=4) as executor:
-        register = Register(executor.runtime, interval=2.0)
-        with Tracker(executor, register, "127.0.0.1:0") as tracker:
-            thread = threading.Thread(target=tracker.serve)
-            thread.start()
-            yield tracker.url
-        thread.join()
+    with tracking() as tracker:
+        yield tracker.url
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
     image_of,
     torrent_of,
 )
+from tests.loops import loop_device
 from tests.polling import until
 
 from parallelops.download import (
@@ -41,28 +43,16 @@ ROOM = SIZE // 512 * 512 + 512
 @pytest.fixture
 def loops(tmp_path):
     """Makes loop devices; they are gone afterwards."""
-    if os.geteuid():
-        pytest.skip("a loop device needs root")
-    made = []
+    numbers = itertools.count()
+    with contextlib.ExitStack() as made:
 
-    def loop():
-        backing = tmp_path / f"backing{len(made)}"
-        backing.write_bytes(b"old" * (ROOM // 3 + 1))
-        os.truncate(backing, ROOM)
-        found = subprocess.run(
-            ["losetup", "--find", "--show", str(backing)],
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if found.returncode:
-            pytest.skip(f"there is no loop device: {found.stderr}")
-        made.append(found.stdout.strip())
-        return Path(made[-1])
+        def loop():
+            backing = tmp_path / f"backing{next(numbers)}"
+            backing.write_bytes(b"old" * (ROOM // 3 + 1))
+            os.truncate(backing, ROOM)
+            return Path(made.enter_context(loop_device(backing)))
 
-    yield loop
-    for device in made:
-        subprocess.run(["losetup", "--detach", device], check=True)
+        yield loop
 
 
 @pytest.fixture

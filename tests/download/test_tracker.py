@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 import urllib.request
 from urllib.parse import quote
 
@@ -15,9 +14,10 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
     agents,
     torrent_of,
 )
+from tests.download.tracking import tracking
 
 from parallelops import load_executor
-from parallelops.download import Grant, Lease, Register, Tracker, lease_client
+from parallelops.download import Grant, Lease, lease_client
 from parallelops.download.bencode import decode
 
 IMAGE = bytes(range(100, 120))
@@ -26,13 +26,8 @@ IMAGE = bytes(range(100, 120))
 @pytest.fixture
 def tracker():
     """One that serves in a thread."""
-    with load_executor("thread", max_workers=4) as executor:
-        register = Register(executor.runtime, interval=2.0)
-        with Tracker(executor, register, "127.0.0.1:0") as tracker:
-            thread = threading.Thread(target=tracker.serve)
-            thread.start()
-            yield tracker
-        thread.join()
+    with tracking() as tracker:
+        yield tracker
 
 
 def ask(tracker, what, **fields):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.loops import loop_device
 
 from parallelops.errors import DataMismatch, DestinationError, TransferError
 from parallelops.landing import Digest, Landing
@@ -183,17 +184,8 @@ def device(tmp_path):
     """A block device of 4 MiB."""
     file = tmp_path / "disk"
     file.write_bytes(b"\xff" * (4 << 20))
-    try:
-        made = subprocess.run(
-            ["losetup", "--find", "--show", str(file)],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"there can be no block device: {error}")
-    yield made.stdout.strip(), file
-    subprocess.run(["losetup", "--detach", made.stdout.strip()], check=True)
+    with loop_device(file) as path:
+        yield path, file
 
 
 @pytest.mark.once

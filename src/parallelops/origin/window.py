@@ -63,10 +63,11 @@ class Window:
 
     def came(self, size: int, now: float) -> None:
         """So many bytes have come."""
+        if self.size is None:
+            return
         self._came += size
         passed = now - self._since
-        is_time = passed >= _LOOK or (self._came > _LARGEST and passed > 0)
-        if self.size is not None and is_time:
+        if passed >= _LOOK or (self._came > _LARGEST and passed > 0):
             with contextlib.suppress(OSError, struct.error):
                 info = self.sock.getsockopt(_TCP, _INFO, _MIN_RTT.size)
                 (microseconds,) = _MIN_RTT.unpack(info)

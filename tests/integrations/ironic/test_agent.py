@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from ironic_python_agent.extensions import base, standby
 from tests.download.conftest import SIZE, data  # noqa: F401 - a fixture
 from tests.download.origin import serving
 from tests.download.test_swarm import agents, torrent_of  # noqa: F401
+from tests.loops import loop_device
 
 from parallelops.download import HTTPSource, Image
 from parallelops.integrations.ironic import AgentDownload
@@ -370,21 +370,11 @@ def test_a_torrent_that_lied_is_not_used_again(
 @pytest.fixture
 def device(tmp_path):
     """A loop device."""
-    if os.geteuid():
-        pytest.skip("a loop device needs root")
     backing = tmp_path / "disk"
     with backing.open("wb") as file:
         file.truncate(SIZE + (1 << 20))
-    made = subprocess.run(
-        ["losetup", "--find", "--show", str(backing)],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    if made.returncode:
-        pytest.skip(f"no loop device: {made.stderr}")
-    yield made.stdout.strip()
-    subprocess.run(["losetup", "--detach", made.stdout.strip()], check=True)
+    with loop_device(backing) as path:
+        yield path
 
 
 @pytest.mark.usefixtures("installed")
