@@ -6,7 +6,7 @@ import contextlib
 import http.client
 import socket
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from parallelops.errors import TransferError
 from parallelops.origin.window import Window
@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "Connections", "Refusal"]
 
 
+class _Response(http.client.HTTPResponse):
+    # One whose making was interrupted would make a noise when it goes.
+    fp: Any = None
+
+
 class Connection(http.client.HTTPConnection):
     """One connection; it has a window once it has a socket."""
 
+    response_class = _Response
     window: Window
 
 
@@ -145,11 +151,11 @@ class Connections:
         Raises:
             OSError: nobody is.
         """
-        # Over https the handshake has shown it. An answer that is made before
-        # there is one would make a noise if it were interrupted.
-        if not isinstance(connection, _Secure):
-            connection.sock.recv(1, socket.MSG_PEEK)
-        connection.sock.settimeout(self.timeout)
+        if self._first < self.timeout:
+            # Over https the handshake has shown it.
+            if not isinstance(connection, _Secure):
+                connection.sock.recv(1, socket.MSG_PEEK)
+            connection.sock.settimeout(self.timeout)
         connection.window.asked(self.runtime.monotonic())
 
     def _own(self, connection: Connection) -> None:
