@@ -232,6 +232,53 @@ def test_holders_of_places_begin_apart(start):
     agent = Agent(Gate(lambda extent: True, start=start))
     agent.reads(0.3)
     first = agent.reads(0.3)[0]
-    order = agent.plan._order
-    part = order[first[0] // agent.plan._per_extent] / 2**64
-    assert start <= part < start + 0.1
+    place = agent.plan._extents.place(first[0])
+    assert start <= place < start + 0.1
+
+
+def test_reads_become_shorter_as_the_end_comes():
+    """So that all have something to read until nothing is left."""
+    agent = Agent(Gate(lambda extent: True))
+    agent.reads(0.5)
+    sizes = []
+    while not all(agent.have):
+        first = agent.reads(0.5)[0]
+        assert len(first) <= max(1, agent.have.count(False) // 16)
+        sizes.append(len(first))
+        for piece in first:
+            agent.have[piece] = True
+        agent.received += 1
+    assert sizes[0] == 4
+    assert sizes[-16:] == [1] * 16
+
+
+LAST = 20  # pieces: less than eight extents
+
+
+def stolen(pace):
+    """What one who has read all of his own takes over, while the last of
+    others come at that pace, in the order of all."""
+    agent = Agent(Gate(lambda extent: False))
+    agent.reads()
+    assert not agent.reads(0.3)
+    turns = sorted(range(PIECES), key=agent.plan._extents.place)
+    for piece in turns[:-LAST]:
+        agent.elsewhere[piece] = 1
+    taken = []
+    for piece in turns[-LAST:]:
+        found = agent.reads(pace)
+        taken += [turns.index(piece) for pieces in found for piece in pieces]
+        agent.elsewhere[piece] = 1
+    return taken
+
+
+def test_who_is_idle_helps_before_the_end_where_news_are_quick():
+    """With what is late: its owner has it soon, or never."""
+    taken = stolen(0.1)
+    assert taken
+    assert min(taken) >= PIECES - LAST // 2
+
+
+def test_who_is_idle_waits_where_news_are_slow():
+    """Others may have it before one hears of it."""
+    assert not stolen(0.5)

@@ -10,19 +10,14 @@ import collections
 import dataclasses
 from typing import TYPE_CHECKING
 
-from parallelops.download.gate import (
-    FETCHERS,
-    WHOLE,
-    Outlook,
-    View,
-    decide,
-    weight,
-)
+from parallelops.download.extents import Extents
+from parallelops.download.gate import FETCHERS, Outlook, View, decide
 from parallelops.download.whole import Whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from parallelops.download.extents import Runs
     from parallelops.download.gate import Decision, Gate
     from parallelops.download.member import MemberView
     from parallelops.download.torrent import Torrent
@@ -30,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HerdOptions", "Plan"]
 
-_EXTENTS = 64  # at least, so that many can have a share
-_LARGEST_EXTENT = 16 << 20  # bytes
 # The same others for so long are all that will come for now.
 _SETTLED = 0.2
 # Seconds, or up to twice as many, before one who is idle takes over what
@@ -40,6 +33,11 @@ _SPARE = 0.25
 _STUCK = 1.0
 # With so many parts left, two who take one at random seldom take the same.
 _PLENTY = 8
+# Where it takes no longer to hear of a piece, parts are pieces, not extents.
+_QUICK = 0.5
+# Reads become shorter when there are not so many times as many of them left as
+# there are readers: all have something to read until nothing is left.
+_ROUNDS = 2
 # And as many times what the swarm needs to bring something new.
 _QUIET = 2.0
 # A tracker that is asked by ten thousand at once takes as long; who does not
@@ -105,18 +103,7 @@ class Plan:
         self._me = me
         self._gate = gate
         self._runtime = runtime
-        self._per_extent = max(
-            1,
-            min(
-                len(torrent) // _EXTENTS,
-                _LARGEST_EXTENT // torrent.piece_size,
-            ),
-        )
-        # All go through their extents in the same order.
-        self._order = [
-            weight(torrent.info_hash, extent.to_bytes(8, "big"))
-            for extent in range(-(-len(torrent) // self._per_extent))
-        ]
+        self._extents = Extents(torrent)
         now, chance = runtime.monotonic(), runtime.random
         # When to begin at the latest, and how long to wait for others.
         self._begin = now + options.grace * (1 + 2 * chance.random())
@@ -218,7 +205,7 @@ class Plan:
                 peers=tuple(
                     peer.id for peer in view.peers if not peer.complete
                 ),
-                extents=len(self._order),
+                extents=len(self._extents),
                 members=view.members,
                 now=self._runtime.monotonic(),
             ),
@@ -247,12 +234,18 @@ class Plan:
             wanted = (p for p, here in enumerate(view.have) if not here)
             yield from self._help(wanted, taken, reading)
             return
-        own, others, begun = self._runs(taken)
-        yield from own
-        if own:
+        admitted = self.decision.admitted
+        runs = self._extents.runs(
+            (p for p in self._nowhere if p not in taken),
+            admitted.owns or (lambda extent: False),
+            admitted.start,
+        )
+        most = self._longest_read
+        yield from (pieces[:most] for pieces in runs.own)
+        if runs.own:
             self._idle_since, self._spares = None, 0
-        elif not reading:
-            yield from self._spare(others, begun)
+        elif admitted.steals and not reading:
+            yield from self._spare(runs)
 
     def reads_on(
         self, view: MemberView, position: int, brought: Collection[int]
@@ -279,9 +272,22 @@ class Plan:
         return goes_on
 
     @property
+    def _longest_read(self) -> int:
+        """Pieces; fewer as the end comes, so that all come to it together.
+
+        It is guided self-scheduling (Polychronopoulos and Kuck, 1987).
+        """
+        return max(1, len(self._nowhere) // (_ROUNDS * FETCHERS))
+
+    @property
     def _quiet(self) -> float:
         """Seconds after which whoever had something to do may be gone."""
-        return max(_STUCK, _QUIET * max(self._paces, default=0.0))
+        return max(_STUCK, self._news)
+
+    @property
+    def _news(self) -> float:
+        """Seconds after which one should have heard of a piece."""
+        return _QUIET * max(self._paces, default=0.0)
 
     def _help(
         self, wanted: Iterable[int], taken: Collection[int], reading: bool
@@ -300,9 +306,7 @@ class Plan:
             self._helped += 1
             yield range(piece, piece + 1)
 
-    def _spare(
-        self, others: list[range], begun: list[range]
-    ) -> Iterator[range]:
+    def _spare(self, runs: Runs) -> Iterator[range]:
         """A piece of somebody else's, who may be gone.
 
         The origin is busy all the same, as long as somebody reads. So there
@@ -315,66 +319,22 @@ class Plan:
         if self._idle_since is None:
             self._idle_since = now
         since, pause = self._idle_since, self._quiet
-        if len(others) >= _PLENTY:
-            pause = max(_SPARE, _QUIET * max(self._paces, default=0.0))
+        # Their owners come from the other end, if they come.
+        ahead = self._longest_read
+        late = runs.others[len(runs.others) // 2 :] or [
+            pieces[ahead:] for pieces in runs.begun if len(pieces) > ahead
+        ]
+        parts = len(runs.others)
+        if self._news <= _QUICK:
+            parts = sum(map(len, late))
+        if parts >= _PLENTY:
+            pause = max(_SPARE, self._news)
         else:
             # Who has them is at work, as long as they become less.
             since = max(since, self._least_since)
-        spare = others or begun
+        spare = late or [pieces[-1:] for pieces in runs.begun]
         pause *= self._patience / 2 ** min(self._spares, _HALVED)
         if spare and now - since >= pause:
             self._spares += 1
             piece = chance.choice(chance.choice(spare))
             yield range(piece, piece + 1)
-
-    def _runs(
-        self, taken: Collection[int]
-    ) -> tuple[list[range], list[range], list[range]]:
-        """What to read here; what of others, who have not begun with it;
-        and what of others who have.
-
-        Each is a part of one extent. All go through their extents in the
-        same order, by a hash. So who takes over what is late in it comes
-        seldom in the way of its owner.
-        """
-        decision = self.decision
-        assert decision is not None  # noqa: S101 - for types
-        owns = decision.admitted.owns or (lambda extent: False)
-        start = int(decision.admitted.start * WHOLE)
-        own: list[tuple[int, range]] = []
-        others: list[tuple[int, range]] = []
-        begun: list[tuple[int, range]] = []
-        for extent, pieces in self._extents(
-            p for p in self._nowhere if p not in taken
-        ):
-            first = extent * self._per_extent
-            last = min(first + self._per_extent, len(self._torrent))
-            run = (self._order[extent] - start) % WHOLE, pieces
-            if owns(extent):
-                own.append(run)
-            elif len(pieces) == last - first:
-                others.append(run)
-            else:
-                begun.append(run)
-        mine = _in_order(own)
-        if not decision.admitted.steals:
-            return mine, [], []
-        late = _in_order(others)[len(others) // 2 :]
-        # Their owners come from the other end, if they come.
-        return mine, late, [pieces[-1:] for pieces in _in_order(begun)]
-
-    def _extents(self, wanted: Iterable[int]) -> Iterator[tuple[int, range]]:
-        """Runs of consecutive pieces, cut where extents end."""
-        begin = last = -1
-        for piece in wanted:
-            if piece != last + 1 or piece % self._per_extent == 0:
-                if begin >= 0:
-                    yield begin // self._per_extent, range(begin, last + 1)
-                begin = piece
-            last = piece
-        if begin >= 0:
-            yield begin // self._per_extent, range(begin, last + 1)
-
-
-def _in_order(runs: list[tuple[int, range]]) -> list[range]:
-    return [pieces for _, pieces in sorted(runs, key=lambda run: run[0])]

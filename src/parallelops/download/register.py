@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["Announcement", "Neighbours", "Register"]
 
 _MOST_NAMED = 100
+# How many of other racks are named to one who has neighbours, and how many are
+# named at least, with the neighbours.
+_FAR, _FEWEST = 1, 3
+# Out of so many times as many, those who know the fewest of other racks.
+_CHOICE = 4
 _BEGINS = 1.0  # seconds
 _TAG = slice(8, 12)
 _OURS = b"-PO"
@@ -72,6 +77,8 @@ class _Member:
     rack: bytes
     complete: bool
     seen: float
+    # Those of other racks that it was told of, or who were told of it.
+    far: list[bytes] = dataclasses.field(default_factory=list)
 
 
 class _Swarm:
@@ -128,9 +135,12 @@ class Register:
     def announce(self, said: Announcement) -> Neighbours:
         """Note who is there, and name others.
 
-        Those of the same rack come first, up to a half, then those who
-        hold leases, then any. So racks share what they have, and no rack
-        is cut off. Who has all of it is not told of others who have.
+        Who has neighbours in his rack is told of them, and of one or two of
+        other racks: what comes to a rack comes there a few times, and then
+        goes round inside. They stay the same as long as they are there, or
+        in time everybody would know all. Who is alone in his rack is told of
+        those who hold leases, and of any. Who has all of it is not told of
+        others who have.
 
         Raises:
             SwarmError: it is not served here, or no more are taken.
@@ -139,24 +149,24 @@ class Register:
         with self._lock:
             swarm = self._swarm(said.image)
             self._sweep(swarm, now)
+            before = swarm.members.get(said.peer)
             self._forget(swarm, said.peer)
-            rack = _rack(said)
+            member = _Member(
+                said.host, said.port, _rack(said), not said.left, now
+            )
+            if before is not None:
+                member.far = before.far
+            named: list[_Member] = []
             if not said.stopped:
                 if self._count >= self._most:
                     raise SwarmError("the tracker is full; ask another one")
-                member = _Member(
-                    said.host, said.port, rack, not said.left, now
-                )
-                swarm.members[said.peer] = member
-                swarm.racks.setdefault(rack, {})[said.peer] = None
-                swarm.complete += member.complete
-                self._count += 1
+                most = max(0, min(said.wanted, _MOST_NAMED))
+                named = self._others(swarm, member, most, now)
+                self._add(swarm, said.peer, member)
             return Neighbours(
                 swarm.complete,
                 len(swarm.members) - swarm.complete,
-                ()
-                if said.stopped
-                else tuple(self._others(swarm, said, rack, now)),
+                tuple((other.host, other.port) for other in named),
             )
 
     def lease(self, image: bytes, peer: bytes) -> Grant:
@@ -228,6 +238,16 @@ class Register:
             if member.seen < late:
                 self._forget(swarm, peer)
 
+    def _add(self, swarm: _Swarm, peer: bytes, member: _Member) -> None:
+        swarm.members[peer] = member
+        swarm.racks.setdefault(member.rack, {})[peer] = None
+        swarm.complete += member.complete
+        self._count += 1
+        for other in member.far:
+            far = swarm.members[other].far
+            if peer not in far:
+                far.append(peer)
+
     def _forget(self, swarm: _Swarm, peer: bytes) -> None:
         member = swarm.members.pop(peer, None)
         if member is None:
@@ -240,34 +260,54 @@ class Register:
             del swarm.racks[member.rack]
 
     def _others(
-        self, swarm: _Swarm, said: Announcement, rack: bytes, now: float
-    ) -> list[tuple[str, int]]:
-        most = max(0, min(said.wanted, _MOST_NAMED))
-        chosen: dict[bytes, None] = {}
-
-        def choose(peers: Collection[bytes], count: int) -> None:
-            count = min(len(peers), max(count, 0))
-            # More, since some are chosen already, and one asks.
-            sample = min(len(peers), count + len(chosen) + 1)
-            for peer in self._runtime.random.sample(list(peers), sample):
-                if count > 0 and peer != said.peer and peer not in chosen:
-                    chosen[peer] = None
-                    count -= 1
-
-        choose(swarm.racks.get(rack, {}), most // 2)
-        leases = [
-            peer
-            for peer, until in swarm.leases
-            if until >= now and peer in swarm.members
-        ]
-        choose(leases, min(most - len(chosen), len(leases)))
-        choose(swarm.members, most - len(chosen))
-        members = [swarm.members[peer] for peer in chosen]
+        self, swarm: _Swarm, member: _Member, most: int, now: float
+    ) -> list[_Member]:
+        """Those to name to one who is not, or no more, among the members."""
+        near = swarm.racks.get(member.rack, {})
+        named: list[bytes] = []
+        if near:
+            count = min(max(_FAR, _FEWEST - len(near)), most)
+            member.far = self._far(swarm, member, near, count)
+            named = member.far[:count]
+            named += self._some(near, most - len(named))
+        else:
+            leases = [
+                peer
+                for peer, until in swarm.leases
+                if until >= now and peer in swarm.members
+            ]
+            named = self._some(leases, most)
+            known = set(named)
+            rest = [peer for peer in swarm.members if peer not in known]
+            named += self._some(rest, most - len(named))
+            member.far = named
         return [
-            (member.host, member.port)
-            for member in members
-            if said.left or not member.complete
+            other
+            for other in map(swarm.members.__getitem__, named)
+            if not (member.complete and other.complete)
         ]
+
+    def _far(
+        self,
+        swarm: _Swarm,
+        member: _Member,
+        near: Collection[bytes],
+        count: int,
+    ) -> list[bytes]:
+        """Those of other racks that it knows; at least so many, if there
+        are."""
+        far = [p for p in member.far if p in swarm.members and p not in near]
+        if len(far) < min(count, len(swarm.members) - len(near)):
+            known = {*near, *far}
+            rest = [peer for peer in swarm.members if peer not in known]
+            some = self._some(rest, _CHOICE * count)
+            some.sort(key=lambda peer: len(swarm.members[peer].far))
+            far += some[: count - len(far)]
+        return far
+
+    def _some(self, peers: Collection[bytes], count: int) -> list[bytes]:
+        count = min(len(peers), count)
+        return self._runtime.random.sample(list(peers), count)
 
 
 def _rack(said: Announcement) -> bytes:

@@ -16,7 +16,6 @@ TICK = 100
 _CLIENT = b"-PO0100-"
 _ALPHABET = b"0123456789abcdefghijklmnopqrstuvwxyz"
 _ID = 20
-_SEND_BUFFER = 128 << 10
 
 SETTINGS: dict[str, bool | int | str] = {
     # Agents are few hops apart and all want the same: nothing is looked for
@@ -34,10 +33,15 @@ SETTINGS: dict[str, bool | int | str] = {
     # Who has a piece need not know who else has: with many members half of
     # the messages would be that.
     "send_redundant_have": False,
-    # What waits to be sent on a slow line holds up the requests behind it.
-    "send_socket_buffer_size": _SEND_BUFFER,
-    "send_buffer_watermark": _SEND_BUFFER,
-    "send_buffer_watermark_factor": 20,
+    # What waits to be sent on a slow line holds up the requests behind it, and
+    # the news of what is here. So little waits in the system, and a tenth of
+    # a second's data before it.
+    "send_socket_buffer_size": 64 << 10,
+    "send_buffer_watermark": 512 << 10,
+    "send_buffer_watermark_factor": 10,
+    # What is asked of one is asked of nobody else: seconds of it would be
+    # all that is missing, and whoever gets it meanwhile has nothing to do.
+    "request_queue_time": 1,
     "allow_multiple_connections_per_ip": True,
     "connection_speed": 200,
     "min_reconnect_time": 2,

@@ -48,13 +48,14 @@ _INFO = {
 def piece_size_for(size: int) -> int:
     """The bytes of a piece that suit an image of ``size`` bytes.
 
-    4 MiB, and 16 MiB above 32 GiB; below 1 GiB so much less that there are
-    256 pieces all the same: a swarm needs many more than it has members.
+    4 MiB, and 16 MiB above 32 GiB; below 2 GiB so much less that there are
+    512 pieces all the same: a swarm needs many more than it has members, and
+    the first ones soon.
     """
     if size > 32 << 30:
         return 16 << 20
     piece = 4 << 20
-    while piece > 1 << 16 and size < 256 * piece:
+    while piece > 1 << 16 and size < 512 * piece:
         piece >>= 1
     return piece
 
