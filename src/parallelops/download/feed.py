@@ -103,18 +103,22 @@ class Feed:
     def look(self, have: Sequence[bool]) -> None:
         """These pieces are here; see what became of the reads."""
         self._have = have
-        late = self._runtime.monotonic() - _UNCHECKED_FOR
-        for piece, since in list(self._unchecked.items()):
-            if have[piece] or since < late:
-                del self._unchecked[piece]
-            if not have[piece] and since < late:
-                self.brought.discard(piece)
+        self._check(have)
         for future in [f for f in self._reads if f.done()]:
             del self._reads[future]
             try:
                 future.result()
             except (TransferError, DataMismatch) as error:
                 self._fail(str(error))
+
+    def _check(self, have: Sequence[bool]) -> None:
+        """See which of those that were handed in are here."""
+        late = self._runtime.monotonic() - _UNCHECKED_FOR
+        for piece, since in list(self._unchecked.items()):
+            if have[piece] or since < late:
+                self._unchecked.pop(piece, None)
+            if not have[piece] and since < late:
+                self.brought.discard(piece)
 
     def start(self, pieces: range) -> bool:
         """Read consecutive pieces; False if no more can be read now."""
@@ -193,6 +197,8 @@ class Feed:
         most = max(_MOST_UNCHECKED // self._torrent.piece_size, 2)
         while len(self._unchecked) > most and not self._stopping:
             self._runtime.sleep(_TICK)
+            # An executor may run this where else the look would be taken.
+            self._check(self._member.view().have)
 
     def _fail(self, reason: str) -> None:
         """Take the next source, or pause."""
