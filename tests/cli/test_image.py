@@ -119,12 +119,16 @@ def test_a_tracker_serves_until_it_is_ended(tmp_path):
 
 @pytest.mark.once
 def test_the_demonstration_shows_a_herd(tmp_path):
-    """Two agents, and an image of four megabytes."""
+    """Two agents, and an image of four megabytes; and what others do."""
     shown = command(
         *("demo", "download", "--agents", "2", "--size", "4"),
         *("--rate", "4", "--json"),
     )
     assert shown.returncode == 0, shown.stderr
-    alone, herd = json.loads(shown.stdout)
+    alone, seeded, herd = json.loads(shown.stdout)
+    assert [each["way"] for each in (alone, seeded, herd)] == [
+        *("origin", "web-seed", "swarm")
+    ]
     assert 8_000_000 <= alone["origin_bytes"] <= 8_000_100
+    assert seeded["origin_bytes"] >= 4_000_000
     assert herd["origin_bytes"] <= 8_000_100

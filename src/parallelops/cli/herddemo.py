@@ -1,4 +1,4 @@
-"""``parallelops demo download``: one image to many agents, two ways."""
+"""``parallelops demo download``: one image to many agents, three ways."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ __all__ = ["add_to", "run"]
 
 HEAD = ("WAY", "AGENTS", "SECONDS", "x IDEAL", "ORIGIN MB", "x IMAGE")
 _MB = 1_000_000
+_WAYS = {
+    "origin": "each from the origin",
+    "web-seed": "web seed on each",
+    "swarm": "in a swarm",
+}
 
 
 def add_to(parser: Any) -> None:
@@ -57,13 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
         folder = Path(name)
         image = folder / "image"
         image.write_bytes(os.urandom(arguments.size * _MB))
-        results = [
-            _herd(folder, image, way, arguments) for way in ("origin", "swarm")
-        ]
-    names = {"origin": "each from the origin", "swarm": "in a swarm"}
+        results = [_herd(folder, image, way, arguments) for way in _WAYS]
     rows = [
         (
-            names[result["way"]],
+            _WAYS[result["way"]],
             result["agents"],
             result["seconds"],
             result["x_ideal"],
@@ -90,28 +92,26 @@ def _herd(
                 *(str(image), "127.0.0.1:0", str(rate)),
             )
         )
-        common = [
-            *("image", "get", "--json", "--url", _line(origin)),
-            *("--digest", _digest(image)),
-        ]
-        if way == "swarm":
+        url, digest = _line(origin), _digest(image)
+        common = ["image", "get", "--json", "--url", url, "--digest", digest]
+        torrent = folder / "image.torrent"
+        if way != "origin":
             tracker = stack.enter_context(
                 _process("parallelops", "tracker", "--listen", "127.0.0.1:0")
             )
-            torrent = folder / "image.torrent"
             _torrent(image, torrent, _line(tracker))
             common += ["--torrent", str(torrent), "--seed-for", "600"]
-        agents = [
-            stack.enter_context(
-                _process(
-                    "parallelops",
-                    *common,
-                    *("--out", str(folder / f"{way}-{number}")),
-                    *("--listen", f"127.0.1.{number % 250 + 1}:0"),
-                )
-            )
-            for number in range(arguments.agents)
-        ]
+
+        def agent(number: int) -> subprocess.Popen[str]:
+            to = str(folder / f"{way}-{number}")
+            listen = f"127.0.1.{number % 250 + 1}:0"
+            command = ["parallelops", *common, "--out", to, "--listen", listen]
+            if way == "web-seed":
+                command = ["parallelops.cli.webseedagent", url]
+                command += [str(torrent), digest, to, listen]
+            return stack.enter_context(_process(*command))
+
+        agents = [agent(number) for number in range(arguments.agents)]
         said = [agent.stdout.readline() for agent in agents if agent.stdout]
         if not all(said):
             failed = agents[said.index("")]

@@ -210,7 +210,8 @@ Possible values:
         help="""
 What machines have in common that share a switch.
 
-A tracker tells them of each other first.
+A tracker tells them of each other, and of few of other racks.
+Without a name, a rack is a network: a /24, or a /64 of IPv6.
 
 Possible values:
 
