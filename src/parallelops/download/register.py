@@ -78,7 +78,7 @@ class _Member:
     complete: bool
     seen: float
     # Those of other racks that it was told of, or who were told of it.
-    far: list[bytes] = dataclasses.field(default_factory=list)
+    far: dict[bytes, None] = dataclasses.field(default_factory=dict)
 
 
 class _Swarm:
@@ -244,9 +244,7 @@ class Register:
         swarm.complete += member.complete
         self._count += 1
         for other in member.far:
-            far = swarm.members[other].far
-            if peer not in far:
-                far.append(peer)
+            swarm.members[other].far[peer] = None
 
     def _forget(self, swarm: _Swarm, peer: bytes) -> None:
         member = swarm.members.pop(peer, None)
@@ -267,8 +265,9 @@ class Register:
         named: list[bytes] = []
         if near:
             count = min(max(_FAR, _FEWEST - len(near)), most)
-            member.far = self._far(swarm, member, near, count)
-            named = member.far[:count]
+            far = self._far(swarm, member, near, count)
+            member.far = dict.fromkeys(far)
+            named = far[:count]
             named += self._some(near, most - len(named))
         else:
             leases = [
@@ -277,10 +276,13 @@ class Register:
                 if until >= now and peer in swarm.members
             ]
             named = self._some(leases, most)
-            known = set(named)
-            rest = [peer for peer in swarm.members if peer not in known]
-            named += self._some(rest, most - len(named))
-            member.far = named
+            named += [
+                peer
+                for peer in self._some(swarm.members, most)
+                if peer not in named
+            ][: most - len(named)]
+            # Of many some will do, to tell who is known to whom.
+            member.far = dict.fromkeys(named[-_FEWEST:])
         return [
             other
             for other in map(swarm.members.__getitem__, named)
