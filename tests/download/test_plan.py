@@ -238,18 +238,31 @@ def test_holders_of_places_begin_apart(start):
 
 def test_reads_become_shorter_as_the_end_comes():
     """So that all have something to read until nothing is left."""
+    assert sizes_of_reads(8) == sizes_of_reads(20)
+    sizes = sizes_of_reads(8)
+    assert sizes[0] == 4
+    assert sizes[-16:] == [1] * 16
+    # With nobody else there is no need.
+    assert sizes_of_reads(1)[:-3] == [4] * (PIECES // 4 - 1)
+
+
+def sizes_of_reads(readers):
+    """Of all that one reads, who has found so many others who might read."""
     agent = Agent(Gate(lambda extent: True))
+    agent.seen["peers"] = tuple(
+        Peer(b"%020d" % n, ("h", 1), False) for n in range(1, readers)
+    )
+    agent.seen["members"] = readers
     agent.reads(0.5)
+    agent.reads(2.0)
     sizes = []
     while not all(agent.have):
         first = agent.reads(0.5)[0]
-        assert len(first) <= max(1, agent.have.count(False) // 16)
         sizes.append(len(first))
         for piece in first:
             agent.have[piece] = True
         agent.received += 1
-    assert sizes[0] == 4
-    assert sizes[-16:] == [1] * 16
+    return sizes
 
 
 LAST = 20  # pieces: less than eight extents

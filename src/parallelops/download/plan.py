@@ -124,6 +124,7 @@ class Plan:
         # What nobody has; since when it is so little, and how long it took
         # each time to become less.
         self._nowhere: list[int] = []
+        self._readers = 1  # at the most
         self._least = len(torrent)
         self._least_since = now
         self._paces: collections.deque[float] = collections.deque(
@@ -144,6 +145,7 @@ class Plan:
             self._heard = now
         if not self.stalled and now - self._heard > self._stall:
             self._draw(view, now)
+        self._readers = min(1 + len(view.peers), FETCHERS)
         self._nowhere = [
             piece
             for piece, (here, elsewhere) in enumerate(
@@ -277,7 +279,7 @@ class Plan:
 
         It is guided self-scheduling (Polychronopoulos and Kuck, 1987).
         """
-        return max(1, len(self._nowhere) // (_ROUNDS * FETCHERS))
+        return max(1, len(self._nowhere) // (_ROUNDS * self._readers))
 
     @property
     def _quiet(self) -> float:
