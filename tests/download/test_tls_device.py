@@ -18,6 +18,7 @@ from tests.download.test_device import (  # noqa: F401 - fixtures
     HEAD,
     before_it_counts,
     device,
+    for_devices,
     loops,
     on,
 )
@@ -139,6 +140,7 @@ def test_files_that_went_bad_leave_the_origin(
 
 def test_a_process_writes_a_device(
     data,
+    for_devices,  # noqa: F811
     loops,  # noqa: F811
     tracker,  # noqa: F811
     authority,
