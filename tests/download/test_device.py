@@ -56,7 +56,15 @@ def loops(tmp_path):
 
 
 @pytest.fixture
-def device(request, tmp_path, monkeypatch):
+def for_devices():
+    """Skips where no swarm can be for devices."""
+    libtorrent = pytest.importorskip("libtorrent")
+    if not hasattr(libtorrent.session_params, "disk_io_constructor"):
+        pytest.skip("libtorrent before 2.1 does not write to devices")
+
+
+@pytest.fixture
+def device(request, tmp_path, monkeypatch, for_devices):
     """Makes devices, or files that are taken for some where none can be."""
     if not os.geteuid() and Path("/dev/loop-control").exists():
         return request.getfixturevalue("loops")
@@ -266,6 +274,24 @@ def test_a_swarm_that_is_not_for_devices_says_so(data, agents, loops):  # noqa: 
         result = agent.fetch(image_of(data, origin.url))
     assert agent.error is None
     assert "not for devices" in result.reason
+    assert on(agent.path) == data
+
+
+def test_an_old_libtorrent_leaves_it_to_the_origin(
+    data,
+    agents,  # noqa: F811
+    device,
+    monkeypatch,
+):
+    """It would not say that it knows no other way to write."""
+    params = pytest.importorskip("libtorrent").session_params
+    monkeypatch.delattr(params, "disk_io_constructor")
+    (agent,) = agents(1, devices=True)
+    agent.path = device()
+    with serving(data) as origin:
+        result = agent.fetch(image_of(data, origin.url))
+    assert agent.error is None
+    assert "not of libtorrent 2.1" in result.reason
     assert on(agent.path) == data
 
 

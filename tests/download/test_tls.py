@@ -121,6 +121,23 @@ def test_who_has_no_certificate_of_it_gets_nothing(
     assert member.view().sent == 0
 
 
+def heard(address, wanted, by):
+    """What a stranger is told by a port when he asks for an image."""
+    hello = b"\x13BitTorrent protocol" + bytes(8) + wanted + b"-" * 20
+    context = ssl._create_unverified_context()
+    answer = b""
+    with (
+        contextlib.suppress(ConnectionError, ssl.SSLError),
+        socket.create_connection(address, timeout=10) as line,
+    ):
+        if by == "TLS":
+            line = context.wrap_socket(line, server_hostname=wanted.hex())
+        with line:
+            line.sendall(hello)
+            answer = line.recv(100)
+    return answer
+
+
 @pytest.mark.parametrize("by", ["TLS", "TCP"])
 def test_the_port_says_nothing_to_a_stranger(
     data,
@@ -133,19 +150,7 @@ def test_the_port_says_nothing_to_a_stranger(
     with serving(data) as origin:
         seed.fetch(image_of(data, origin.url))
     (member,) = seed.swarm._members.values()
-    wanted = member.torrent.info_hash
-    hello = b"\x13BitTorrent protocol" + bytes(8) + wanted + b"-" * 20
-    context = ssl._create_unverified_context()
-    answer = b""
-    with (
-        contextlib.suppress(ConnectionError, ssl.SSLError),
-        socket.create_connection(seed.address, timeout=10) as line,
-    ):
-        if by == "TLS":
-            line = context.wrap_socket(line, server_hostname=wanted.hex())
-        with line:
-            line.sendall(hello)
-            answer = line.recv(100)
+    answer = heard(seed.address, member.torrent.info_hash, by)
     assert b"BitTorrent" not in answer
     assert answer[:1] in (b"", ALERT)
 

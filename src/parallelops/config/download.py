@@ -141,7 +141,7 @@ Possible values:
 The CA of those with whom images are shared.
 
 With it, peers talk by TLS, and to nobody whose certificate it has
-not signed itself.
+not signed itself. If an intermediate signs them, it is that one.
 
 Possible values:
 
@@ -165,7 +165,7 @@ image.
 
 Possible values:
 
-* The path of a file with one certificate, in PEM.
+* The path of a file with that certificate first, in PEM.
 
 Related options:
 

@@ -223,7 +223,8 @@ class Downloader:
         elif self._swarm is None:
             log.decide("origin", "there is no swarm")
         elif isinstance(landing, DeviceLanding) and not self._swarm.devices:
-            log.decide("origin", "the swarm is not for devices")
+            why = "the swarm is not for devices, or not of libtorrent 2.1"
+            log.decide("origin", why)
         else:
             try:
                 self._share(self._swarm, image, landing, transfer, log)

@@ -52,8 +52,9 @@ class Swarm:
         local_discovery: look for others in the local network (BEP 14). It
             works for torrents that are not private.
         seed_limits: how long images that are complete are kept up.
-        devices: images may go to block devices. It reads and writes in one
-            thread then, which is slower with many images.
+        devices: images may go to block devices, if libtorrent is 2.1 or
+            later. It reads and writes in one thread then, which is slower
+            with many images.
         tls: talk to none but those of the same CA, by TLS. Then an image
             has another info-hash; see :meth:`Torrent.among`.
         runtime: where the thread comes from; real threads by default.
@@ -99,7 +100,6 @@ class Swarm:
             tls=tls,
             runtime=runtime,
         )
-        self.devices = devices
         if ip is not None:
             host = str(ipaddress.ip_address(ip))
             host = f"[{host}]" if ":" in host else host
@@ -134,7 +134,9 @@ class Swarm:
             | category.storage_notification
             | category.tracker_notification,
         }
-        if devices:
+        # An older one would take the name, and do nothing about it.
+        self.devices = devices and hasattr(wanted, "disk_io_constructor")
+        if self.devices:
             # The other ways to write set a file's length first, which a
             # device refuses. A name that is wrong would mean one of them.
             wanted.disk_io_constructor = "posix_disk_io_constructor"
