@@ -7,6 +7,7 @@ import os
 import threading
 import time
 import traceback
+from urllib.parse import urlsplit
 
 import pytest
 from tests.download.conftest import SECRET, SIZE, digest_of
@@ -22,6 +23,7 @@ from parallelops.errors import (
     FetchCancelled,
     TransferError,
 )
+from parallelops.origin import Connections
 
 EXTENT = 1 << 19
 
@@ -172,6 +174,8 @@ HOPELESS = {
         302, Location="file:///etc/shadow"
     ),
     "redirect to nowhere": lambda r: r.refuse(302),
+    "redirect to no URL": lambda r: r.refuse(302, Location="http://[::1"),
+    "redirect to no name": lambda r: r.refuse(302, Location="http://a..b/i"),
     "endless": endless,
     "another size": lambda r: r.answer(size=SIZE + 1),
     "shorter": lambda r: r.answer(b"x" * (SIZE - 1)),
@@ -239,6 +243,46 @@ def test_a_host_that_drips_is_left(data, fetch):
         with pytest.raises(TransferError):
             fetch(image_of(data, bad.url, timeout=0.2), timeout=2.0)
         release.set()
+
+
+@pytest.mark.parametrize(
+    "drop",
+    [b"x", b"HTTP/1.1 100 Continue\r\n\r\n"],
+    ids=["in a line", "100 Continue"],
+)
+def test_a_host_that_never_begins_its_answer_is_left(
+    data, fetch, monkeypatch, drop
+):
+    """Each byte of it comes in time."""
+    monkeypatch.setattr("parallelops.origin.copies._FIRST_PAUSE", 0.001)
+    release = threading.Event()
+
+    def drip(request):
+        with contextlib.suppress(OSError):
+            while not release.wait(0.02):
+                request.wfile.write(drop)
+        request.close_connection = True
+        return True
+
+    with serving(data, behave=drip) as bad, serving(data) as good:
+        fetch(image_of(data, bad.url, good.url, timeout=0.2))
+        release.set()
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("http://[2001:db8::5]/x", "2001:db8::5", 80),
+        ("https://[fe80::abcd]/x", "fe80::abcd", 443),
+        ("http://[::1]:8080/x", "::1", 8080),
+    ],
+)
+def test_an_address_of_ipv6_has_no_port_in_it(executor, url, host, port):
+    """Though there are colons in it."""
+    connections = Connections(executor.runtime, 1.0, 0.0, None)
+    connection, _ = connections.take(urlsplit(url))
+    assert (connection.host, connection.port) == (host, port)
+    connections.close()
 
 
 def test_an_expired_url_is_renewed(data, fetch):

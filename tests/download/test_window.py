@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import sys
 import threading
 
 import pytest
@@ -27,7 +28,9 @@ class Line(socket.socket):
         self.round_trip = round_trip
         self.sizes = []
 
-    def getsockopt(self, level, option, length):
+    def getsockopt(self, level, option, length=0):
+        if level == socket.SOL_SOCKET:
+            raise OSError("there is no such option")
         return struct.pack("=148xI", int(self.round_trip * 1e6))[:length]
 
     def setsockopt(self, level, option, value):
@@ -44,6 +47,7 @@ def test_it_is_what_comes_in_the_round_trip_and_a_moment(round_trip, reads):
     above the upper one it is left to the system for good."""
     with Line(round_trip) as line:
         one = Window(line)
+        one.connected()
         now = since = 100.0
         came, wanted = 0, [LEAST]
         one.asked(now)
@@ -73,6 +77,7 @@ def connection():
     ):
         one = Window(reader)
         reader.connect(server.getsockname())
+        one.connected()
         sender, _ = server.accept()
         with sender:
             yield one, reader, sender
@@ -87,6 +92,20 @@ def test_the_sender_is_told(connection):
     info = sender.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 232)
     (told,) = struct.unpack("=228xI", info)  # tcpi_snd_wnd
     assert 0 < told <= LEAST
+
+
+@linux
+def test_it_may_become_as_large_as_any(connection):
+    """What it can be at the most is agreed on when a connection is made."""
+    _, reader, _ = connection
+    with socket.create_connection(reader.getpeername()) as plain:
+        assert scale(reader) == scale(plain) > 0
+
+
+def scale(sock):
+    """By how many bits a receiver's windows are larger than is written."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
+    return info[6] >> 4 if sys.byteorder == "little" else info[6] & 15
 
 
 @linux
@@ -123,6 +142,7 @@ def test_where_there_is_no_such_option_it_does_nothing(monkeypatch, missing):
     monkeypatch.setattr(window, missing, None)
     with Line(0.001) as line:
         one = Window(line)
+        one.connected()
         one.asked(0.0)
         one.came(1 << 20, 1.0)
         assert one.size is None

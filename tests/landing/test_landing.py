@@ -57,6 +57,25 @@ def test_what_was_written_is_found_again(tmp_path):
         assert landing.blocks.done() == 0
 
 
+def test_what_already_has_the_name_is_not_written_to(tmp_path):
+    """Who shared it was killed, so both are one file, which is in use."""
+    path = tmp_path / "image"
+    landing = Landing(path, SIZE, "key")
+    landing.__enter__()
+    fill(landing)
+    landing.commit(keep=True)
+    # Nothing but the file and its folder is left.
+    landing.__exit__(None, None, None)
+    assert path.stat().st_nlink == 2
+    with path.open("r+b") as file:
+        file.write(b"in use")
+    before = path.read_bytes()
+    with Landing(path, SIZE, "key") as landing:
+        assert landing.blocks.done() == 0
+        landing.write(0, bytes(SIZE))
+        assert path.read_bytes() == before
+
+
 def test_after_a_power_cut_nothing_is_believed(tmp_path, monkeypatch):
     """The map may be on the disk, and the data not."""
     boot = tmp_path / "boot"

@@ -283,6 +283,8 @@ class Landing:
             len(marks) == len(self.blocks.marks)
             and not marks.strip(b"\0\1")
             and os.fstat(self.file).st_size == self.size
+            # Else it is what has the name, since who shared it was killed.
+            and os.fstat(self.file).st_nlink == 1
         ):
             self.blocks = Blocks(self.size, marks)
             self._marks = os.open(_MARKS, _FILE, dir_fd=self._folder)

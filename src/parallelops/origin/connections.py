@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
+import io
+import math
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from parallelops.errors import TransferError
 from parallelops.origin.window import Window
 from parallelops.redact import redact_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from urllib.parse import SplitResult
 
     from parallelops.runtime import Runtime
@@ -20,16 +24,62 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "Connections", "Refusal"]
 
 
+class _Reader(io.RawIOBase):
+    """Reads from a socket until it is late, however little comes at a time.
+
+    The time-out of a socket is for each read, and http.client reads as long
+    as a host begins its answer anew, or a line of it does not end.
+    """
+
+    def __init__(self, sock: socket.socket, late: Callable[[], bool]) -> None:
+        self._raw = sock.makefile("rb", buffering=0)
+        self._late = late
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._late():
+            raise TimeoutError("it takes too long")
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
 class _Response(http.client.HTTPResponse):
     # One whose making was interrupted would make a noise when it goes.
     fp: Any = None
 
+    def __init__(
+        self, sock: socket.socket, *, late: Callable[[], bool], **options: Any
+    ) -> None:
+        super().__init__(sock, **options)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Reader(sock, late))
+
 
 class Connection(http.client.HTTPConnection):
-    """One connection; it has a window once it has a socket."""
+    """One connection; it has a window once it has a socket.
 
-    response_class = _Response
+    Attributes:
+        window: how much may be on its way.
+        end: until when what is read next has to be there, by the runtime's
+            clock.
+    """
+
     window: Window
+    end: float = math.inf
+
+    def __init__(self, host: str, port: int, runtime: Runtime) -> None:
+        super().__init__(host, port)
+        self.response_class = cast(
+            "type[http.client.HTTPResponse]",
+            functools.partial(
+                _Response, late=lambda: runtime.monotonic() > self.end
+            ),
+        )
 
 
 class _Secure(Connection):
@@ -101,7 +151,9 @@ class Connections:
                 return idle.pop(), True
             secure = url.scheme == "https"
             kind = _Secure if secure else Connection
-            connection = kind(host, url.port)
+            # Without a port it would look for one in the host.
+            port = url.port or kind.default_port
+            connection = kind(host, port, self.runtime)
             self._all[connection] = None
         return connection, False
 
@@ -115,9 +167,12 @@ class Connections:
             Refusal: all were closed.
             OSError: nobody is there.
         """
-        addresses = socket.getaddrinfo(
-            connection.host, connection.port, type=socket.SOCK_STREAM
-        )
+        try:
+            addresses = socket.getaddrinfo(
+                connection.host, connection.port, type=socket.SOCK_STREAM
+            )
+        except UnicodeError as error:
+            raise Refusal("useless", "its host has no such name") from error
         for family, kind, protocol, _, address in addresses:
             try:
                 connection.sock = socket.socket(family, kind, protocol)
@@ -125,6 +180,7 @@ class Connections:
                 connection.window = Window(connection.sock)
                 connection.sock.settimeout(self._first)
                 connection.sock.connect(address)
+                connection.window.connected()
             except OSError as error:
                 failure = error
                 connection.close()
@@ -157,6 +213,10 @@ class Connections:
                 connection.sock.recv(1, socket.MSG_PEEK)
             connection.sock.settimeout(self.timeout)
         connection.window.asked(self.runtime.monotonic())
+
+    def watch(self, connection: Connection) -> None:
+        """What is read next has to be there in ``timeout`` seconds."""
+        connection.end = self.runtime.monotonic() + self.timeout
 
     def _own(self, connection: Connection) -> None:
         """Its socket is the one to end, though it hands it on."""

@@ -131,6 +131,8 @@ class Answer:
         response = self._response
         while response is not None and (left is None or left > 0):
             asked = runtime.monotonic()
+            if self._connection is not None:
+                self._connections.watch(self._connection)
             try:
                 data = response.read1(
                     _PIECE if left is None else min(_PIECE, left)
@@ -175,6 +177,7 @@ class Answer:
                 if not used:
                     self._connections.connect(self._connection)
                 self._connection.request("GET", target, headers=headers)
+                self._connections.watch(self._connection)
                 self._connections.asked(self._connection)
                 return self._connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
@@ -256,7 +259,11 @@ def _broken(error: Exception) -> Refusal:
 def _redirected(url: SplitResult, target: str | None) -> SplitResult:
     if target is None:
         raise Refusal("useless", "it redirects to nowhere")
-    split = check_url(urljoin(url.geturl(), target))
+    try:
+        joined = urljoin(url.geturl(), target)
+    except ValueError as error:
+        raise Refusal("useless", "it redirects to no URL") from error
+    split = check_url(joined)
     if url.scheme == "https" and split.scheme != "https":
         raise Refusal("useless", "it redirects from https to http")
     return split

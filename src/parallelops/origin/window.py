@@ -21,6 +21,8 @@ _UNLIMITED = (1 << 31) - 1
 _TCP = socket.IPPROTO_TCP
 _CLAMP: Any = getattr(socket, "TCP_WINDOW_CLAMP", None)
 _INFO: Any = getattr(socket, "TCP_INFO", None)
+# Linux's SO_BUF_LOCK, of 5.14: whether the buffers' sizes are for good.
+_LOCK = 72
 # In Linux's struct tcp_info: the shortest round trip, in microseconds.
 _MIN_RTT = struct.Struct("=148xI")
 
@@ -50,7 +52,19 @@ class Window:
         self.size: int | None = None
         self._since = math.inf
         self._came = 0
-        if _CLAMP is not None and _INFO is not None:
+        self._works = _CLAMP is not None and _INFO is not None
+        if self._works:
+            # With so little room the first window is as small. It is not
+            # clamped yet: what the largest can ever be is agreed on when the
+            # connection is made.
+            with contextlib.suppress(OSError):
+                sock.getsockopt(socket.SOL_SOCKET, _LOCK)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LEAST)
+                sock.setsockopt(socket.SOL_SOCKET, _LOCK, 0)
+
+    def connected(self) -> None:
+        """The connection is made."""
+        if self._works:
             self._set(_LEAST)
 
     def asked(self, now: float) -> None:
