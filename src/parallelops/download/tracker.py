@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.server
+import io
 import ipaddress
 import json
 import logging
@@ -30,6 +31,7 @@ from parallelops.errors import (
 from parallelops.origin import Answer, Connections
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping
 
     from parallelops.executor import Executor
@@ -43,6 +45,7 @@ _TIMEOUT = 5.0
 # In it, a packet that asks for a connection is sent three times.
 _SIGN = 4.0
 _TICK = 0.2
+_LONGEST_HEAD = 1 << 14
 _HASH = 20
 _LARGEST_ANSWER = 1 << 16
 _LONGEST_LEASE = 86400.0
@@ -124,23 +127,58 @@ class _Server(socketserver.TCPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         with contextlib.suppress(OSError):
             request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        until = self.executor.runtime.monotonic() + _TIMEOUT
         try:
-            self.executor.submit(self._answer, request, client_address)
+            self.executor.submit(self._answer, request, client_address, until)
         except ExecutorSaturated:
             self.shutdown_request(request)
 
-    def _answer(self, request: Any, client_address: Any) -> None:
+    def _answer(self, request: Any, client_address: Any, until: float) -> None:
         try:
-            self.finish_request(request, client_address)
+            head: Any = _head(request, self.executor.runtime, until)
+            answer = _Handler(head, client_address, self).wfile.getvalue()
+            request.settimeout(_TIMEOUT)  # for all of it
+            request.sendall(answer)
         except OSError as error:
             _log.debug("%s went away: %s", client_address, error)
         finally:
             self.shutdown_request(request)
 
 
+def _head(connection: socket.socket, runtime: Runtime, until: float) -> bytes:
+    """What a client asks, as far as the empty line.
+
+    However it comes, the time holds for all of it. Who had to wait for his
+    turn until then is read as far as it is there.
+
+    Raises:
+        OSError: it does not come, or is too long.
+    """
+    head = bytearray()
+    while len(head) < _LONGEST_HEAD:
+        connection.settimeout(max(until - runtime.monotonic(), 0.0))
+        some = connection.recv(_LONGEST_HEAD - len(head))
+        head += some
+        end = head[-len(some) - 3 :]
+        if not some or b"\r\n\r\n" in end or b"\n\n" in end:
+            return bytes(head)
+    raise ConnectionError("the request is too long")
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
-    timeout = _TIMEOUT
+    """Answers what was read, into its ``wfile``."""
+
+    request: bytes
+    rfile: io.BytesIO
+    wfile: io.BytesIO
     server: _Server
+
+    def setup(self) -> None:
+        """Nothing is read from the connection, or sent."""
+        self.rfile, self.wfile = io.BytesIO(self.request), io.BytesIO()
+
+    def finish(self) -> None:
+        """The server sends it."""
 
     def log_message(self, *args: object) -> None:
         """Nothing: peers announce themselves all the time."""
