@@ -17,18 +17,11 @@ import json
 import logging
 import socketserver
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from parallelops.download.bencode import decode, encode
-from parallelops.download.lease import Grant
+from parallelops.download.bencode import encode
 from parallelops.download.register import Announcement, Register
-from parallelops.errors import (
-    ExecutorSaturated,
-    SwarmError,
-    TorrentRefused,
-    TransferError,
-)
-from parallelops.origin import Answer, Connections
+from parallelops.errors import ExecutorSaturated, SwarmError
 
 if TYPE_CHECKING:
     import socket
@@ -37,18 +30,14 @@ if TYPE_CHECKING:
     from parallelops.executor import Executor
     from parallelops.runtime import Runtime
 
-__all__ = ["Tracker", "lease_client", "scrape"]
+__all__ = ["Tracker"]
 
 _log = logging.getLogger(__name__)
 
 _TIMEOUT = 5.0
-# In it, a packet that asks for a connection is sent three times.
-_SIGN = 4.0
 _TICK = 0.2
 _LONGEST_HEAD = 1 << 14
 _HASH = 20
-_LARGEST_ANSWER = 1 << 16
-_LONGEST_LEASE = 86400.0
 
 
 class Tracker:
@@ -258,106 +247,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         said = dataclasses.asdict(grant)
         said["holders"] = [holder.hex() for holder in grant.holders]
         return json.dumps(said).encode()
-
-
-def lease_client(
-    tracker: str, runtime: Runtime, *, timeout: float = 30.0
-) -> Callable[[bytes, bytes], Grant]:
-    """What asks a tracker for a lease, for :class:`Lease`.
-
-    Args:
-        tracker: its URL, as torrents have it, ending in ``/announce``.
-        runtime: where the clock comes from.
-        timeout: seconds to wait for an answer. A tracker that is asked by
-            ten thousand at once takes as long. One that gives no sign is
-            given up after some seconds.
-
-    Raises:
-        ValueError: it is no such URL.
-    """
-    url_of = _requests_of(tracker)
-
-    def ask(image: bytes, peer: bytes) -> Grant:
-        url = url_of("lease", info_hash=image, peer_id=peer)
-        try:
-            return _grant(json.loads(_asked(url, runtime, timeout, _SIGN)))
-        except (ValueError, TypeError, KeyError) as error:
-            raise TransferError("the tracker's answer is no lease") from error
-
-    return ask
-
-
-def scrape(
-    tracker: str, image: bytes, runtime: Runtime, *, timeout: float = 5.0
-) -> tuple[int, int]:
-    """Ask a tracker how many take part in the swarm of an image (BEP 48).
-
-    Args:
-        tracker: its URL, as torrents have it, ending in ``/announce``.
-        image: the info-hash.
-        runtime: where the clock comes from.
-        timeout: seconds to wait for an answer.
-
-    Returns:
-        How many have all of it, and how many have not.
-
-    Raises:
-        SwarmError: it does not serve the image.
-        TransferError: it does not answer, or says something else.
-        ValueError: it is no such URL.
-    """
-    url = _requests_of(tracker)("scrape", info_hash=image)
-    try:
-        said = decode(_asked(url, runtime, timeout))
-        found = said[b"files"].get(image)
-        if found is None:
-            raise SwarmError("this image is not served there")
-        return int(found[b"complete"]), int(found[b"incomplete"])
-    except (
-        *(AttributeError, KeyError, TypeError, ValueError),
-        TorrentRefused,  # it is not bencoded
-    ) as error:
-        raise TransferError("the tracker's answer is no scrape") from error
-
-
-def _requests_of(tracker: str) -> Callable[..., str]:
-    base, slash, end = tracker.rpartition("/")
-    if not slash or end != "announce":
-        raise ValueError("the URL of a tracker ends in /announce")
-
-    def url_of(what: str, **fields: bytes) -> str:
-        query = "&".join(f"{k}={quote(v)}" for k, v in fields.items())
-        return f"{base}/{what}?{query}"
-
-    return url_of
-
-
-def _asked(
-    url: str, runtime: Runtime, timeout: float, sign: float | None = None
-) -> bytes:
-    connections = Connections(runtime, timeout, 0.0, None, sign)
-    try:
-        with Answer(connections, url, 0, _LARGEST_ANSWER) as answer:
-            if answer.size is None or answer.size > _LARGEST_ANSWER:
-                raise TransferError("the tracker's answer is too long")
-            return b"".join(answer.pieces())
-    finally:
-        connections.close()
-
-
-def _grant(said: Any) -> Grant:
-    grant = Grant(
-        place=None if said["place"] is None else int(said["place"]),
-        places=int(said["places"]),
-        seconds=float(said["seconds"]),
-        holders=tuple(bytes.fromhex(text) for text in said["holders"]),
-        begins=bool(said["begins"]),
-    )
-    if not 0 < grant.seconds <= _LONGEST_LEASE or not (
-        grant.place is None or 0 <= grant.place < grant.places
-    ):
-        raise ValueError("it can't be")
-    return grant
 
 
 def _id(fields: dict[str, list[bytes]], name: str) -> bytes:
