@@ -32,6 +32,15 @@ def tracker():
         yield tracker
 
 
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def ask(tracker, what, **fields):
     query = "&".join(f"{k}={quote(v)}" for k, v in fields.items())
     url = tracker.url.replace("/announce", f"/{what}?{query}")
@@ -58,6 +67,30 @@ def test_those_who_announce_are_told_of_each_other(tracker):
     assert (answer[b"complete"], answer[b"incomplete"]) == (1, 1)
     files = decode(ask(tracker, "scrape", info_hash=IMAGE))[b"files"]
     assert files[IMAGE][b"complete"] == 1
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="there is no IPv6 here")
+def test_a_tracker_of_ipv6_can_be_asked():
+    """Its URL has brackets, and those who have such an address are named."""
+    with tracking("[::1]:0") as tracker:
+        assert tracker.url.startswith("http://[::1]:")
+        assert announce(tracker)[b"peers6"] == b""
+        answer = announce(tracker, peer_id=b"q" * 20)
+        assert answer[b"peers6"] == bytes(15) + b"\1\0\7"
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="there is no IPv6 here")
+def test_clients_of_ipv4_have_such_an_address():
+    """Though the socket is of IPv6; so racks are what they are."""
+    with tracking("[::]:0") as tracker:
+        port = tracker._server.server_address[1]
+        tracker.url = f"http://127.0.0.1:{port}/announce"
+        announce(tracker)
+        answer = announce(tracker, peer_id=b"q" * 20)
+        assert answer[b"peers"] == b"\x7f\0\0\1\0\7"
+        assert answer[b"peers6"] == b""
+        (swarm,) = tracker._server.register._swarms.values()
+        assert list(swarm.racks) == [b"\x7f\0\0\0"]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,8 @@ class Tracker:
         self._idle.set()
         self._server.timeout = _TICK
         address, bound = self._server.server_address[:2]
-        self.url = f"http://{address!s}:{bound}/announce"
+        shown = f"[{address!s}]" if ":" in str(address) else f"{address!s}"
+        self.url = f"http://{shown}:{bound}/announce"
 
     def __enter__(self) -> Self:
         return self
@@ -209,7 +210,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             image=_id(fields, "info_hash"),
             peer=_id(fields, "peer_id"),
             # What it says of its own address is not believed.
-            host=self.client_address[0],
+            host=_host(self.client_address[0]),
             port=_number(fields, "port", 1, 65535),
             left=_number(fields, "left", 0, 1 << 62, 1),
             stopped=fields.get("event") == [b"stopped"],
@@ -247,6 +248,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         said = dataclasses.asdict(grant)
         said["holders"] = [holder.hex() for holder in grant.holders]
         return json.dumps(said).encode()
+
+
+def _host(address: str) -> str:
+    """The address; of one of IPv4 that came to a socket of IPv6, that."""
+    ip = ipaddress.ip_address(address)
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
 def _id(fields: dict[str, list[bytes]], name: str) -> bytes:
