@@ -143,6 +143,31 @@ def test_a_lease_is_kept_and_runs_out(register, clock):
     assert place(two) == 1
 
 
+def test_a_lease_is_kept_while_others_ask_for_other_images(register, clock):
+    """Who holds it is no member yet; once it has run out nothing is left."""
+    one, two, three = ids(3)
+    for peer in (one, two):
+        register.lease(IMAGE, peer)
+    for number in range(20):
+        assert register.count(b"%020d" % number) == (0, 0)
+        register.lease(b"other%015d" % number, one)
+        clock.advance(1)
+    grant = register.lease(IMAGE, three)
+    assert (grant.place, grant.holders) == (None, (one, two))
+    clock.advance(100)
+    register.lease(b"o" * 20, one)
+    assert list(register._swarms) == [b"o" * 20]
+
+
+def test_who_counts_leaves_nothing_behind(clock):
+    """And is told if an image is not served."""
+    register = Register(clock, allowed=[IMAGE])
+    assert register.count(IMAGE) == (0, 0)
+    assert not register._swarms
+    with pytest.raises(SwarmError, match="not served"):
+        register.count(b"x" * 20)
+
+
 def test_only_the_first_ones_begin_at_once(register, clock):
     """Who comes later may find that others have it; so does who comes once
     all have gone."""

@@ -91,6 +91,10 @@ class _Swarm:
         self.swept = -math.inf
         self.since = now
 
+    def leased(self, now: float) -> bool:
+        """Whether somebody holds a lease."""
+        return any(until >= now for _, until in self.leases)
+
 
 class Register:
     """Several threads may use it.
@@ -131,6 +135,7 @@ class Register:
         self._lock = runtime.lock()
         self._swarms: dict[bytes, _Swarm] = {}
         self._count = 0
+        self._tidied = -math.inf
 
     def announce(self, said: Announcement) -> Neighbours:
         """Note who is there, and name others.
@@ -147,7 +152,7 @@ class Register:
         """
         now = self._runtime.monotonic()
         with self._lock:
-            swarm = self._swarm(said.image)
+            swarm = self._swarm(said.image, now)
             self._sweep(swarm, now)
             before = swarm.members.get(said.peer)
             self._forget(swarm, said.peer)
@@ -179,8 +184,8 @@ class Register:
         """
         now = self._runtime.monotonic()
         with self._lock:
-            swarm = self._swarm(image)
-            if not swarm.members and all(u < now for _, u in swarm.leases):
+            swarm = self._swarm(image, now)
+            if not swarm.members and not swarm.leased(now):
                 swarm.since = now  # those who were here are all gone
             free: int | None = None
             for place, (owner, until) in enumerate(swarm.leases):
@@ -208,26 +213,39 @@ class Register:
         Raises:
             SwarmError: it is not served here.
         """
+        now = self._runtime.monotonic()
         with self._lock:
-            swarm = self._swarm(image)
-            self._sweep(swarm, self._runtime.monotonic())
+            self._check(image)
+            swarm = self._swarms.get(image)
+            if swarm is None:
+                return 0, 0
+            self._sweep(swarm, now)
             return swarm.complete, len(swarm.members) - swarm.complete
 
-    def _swarm(self, image: bytes) -> _Swarm:
+    def _check(self, image: bytes) -> None:
         if self._allowed is not None and image not in self._allowed:
             raise SwarmError("this image is not served here")
+
+    def _swarm(self, image: bytes, now: float) -> _Swarm:
+        self._check(image)
         swarm = self._swarms.get(image)
         if swarm is None:
-            for key, old in list(self._swarms.items()):
-                self._sweep(old, self._runtime.monotonic())
-                if not old.members:
-                    del self._swarms[key]
+            self._tidy(now)
             if len(self._swarms) >= self._most:
                 raise SwarmError("the tracker is full; ask another one")
-            swarm = self._swarms[image] = _Swarm(
-                self.places, self._runtime.monotonic()
-            )
+            swarm = self._swarms[image] = _Swarm(self.places, now)
         return swarm
+
+    def _tidy(self, now: float) -> None:
+        """Forget the images that nobody wants, now and then."""
+        if now - self._tidied < self.interval / 2:
+            return
+        self._tidied = now
+        for key, swarm in list(self._swarms.items()):
+            self._sweep(swarm, now)
+            # Who asks for a lease is no member yet.
+            if not swarm.members and not swarm.leased(now):
+                del self._swarms[key]
 
     def _sweep(self, swarm: _Swarm, now: float) -> None:
         if now - swarm.swept < self.interval / 2:
