@@ -24,7 +24,7 @@ _MOST_NAMED = 100
 # How many of other racks are named to one who has neighbours, and how many are
 # named at least, with the neighbours.
 _FAR, _FEWEST = 1, 3
-# Out of so many times as many, those who know the fewest of other racks.
+# Out of so many times as many, those who are named to the fewest.
 _CHOICE = 4
 _BEGINS = 1.0  # seconds
 _TAG = slice(8, 12)
@@ -77,8 +77,9 @@ class _Member:
     rack: bytes
     complete: bool
     seen: float
-    # Those of other racks that it was told of, or who were told of it.
+    # Those of other racks that it was told of, and who were told of it.
     far: dict[bytes, None] = dataclasses.field(default_factory=dict)
+    told: dict[bytes, None] = dataclasses.field(default_factory=dict)
 
 
 class _Swarm:
@@ -160,7 +161,7 @@ class Register:
                 said.host, said.port, _rack(said), not said.left, now
             )
             if before is not None:
-                member.far = before.far
+                member.far, member.told = before.far, before.told
             named: list[_Member] = []
             if not said.stopped:
                 if self._count >= self._most:
@@ -262,7 +263,7 @@ class Register:
         swarm.complete += member.complete
         self._count += 1
         for other in member.far:
-            swarm.members[other].far[peer] = None
+            swarm.members[other].told[peer] = None
 
     def _forget(self, swarm: _Swarm, peer: bytes) -> None:
         member = swarm.members.pop(peer, None)
@@ -270,6 +271,9 @@ class Register:
             return
         self._count -= 1
         swarm.complete -= member.complete
+        for other in member.far:
+            if other in swarm.members:
+                swarm.members[other].told.pop(peer, None)
         rack = swarm.racks[member.rack]
         del rack[peer]
         if not rack:
@@ -317,11 +321,17 @@ class Register:
         """Those of other racks that it knows; at least so many, if there
         are."""
         far = [p for p in member.far if p in swarm.members and p not in near]
+        # Who was told of it knows it anyway.
+        for peer in member.told:
+            if len(far) < count and peer not in near and peer not in far:
+                far.append(peer)
         if len(far) < min(count, len(swarm.members) - len(near)):
             known = {*near, *far}
             rest = [peer for peer in swarm.members if peer not in known]
             some = self._some(rest, _CHOICE * count)
-            some.sort(key=lambda peer: len(swarm.members[peer].far))
+            # Not those who know the fewest: who asks for nobody, or is new
+            # all the time, knows nobody.
+            some.sort(key=lambda peer: len(swarm.members[peer].told))
             far += some[: count - len(far)]
         return far
 
