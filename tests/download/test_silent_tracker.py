@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 
@@ -17,13 +18,16 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
 
 from parallelops import load_executor
 from parallelops.download import (
+    Grant,
     HTTPSource,
     Image,
     Register,
     Tracker,
     lease_client,
+    scrape,
 )
 from parallelops.errors import TransferError
+from parallelops.testing import FakeClock
 
 IMAGE = bytes(20)
 ME = b"p" * 20
@@ -39,7 +43,7 @@ def silent(request):
 @pytest.mark.once
 def test_one_alone_does_not_wait_for_it(data, agents, silent, monkeypatch):  # noqa: F811
     """It goes to the origin, and says why."""
-    monkeypatch.setattr("parallelops.download.tracker._SIGN", 0.3)
+    monkeypatch.setattr("parallelops.download.asking._SIGN", 0.3)
     monkeypatch.setattr("parallelops.download.plan._SILENT", 0.3)
     (agent,) = agents(1)
     with serving(data) as origin:
@@ -60,7 +64,7 @@ def test_one_alone_does_not_wait_for_it(data, agents, silent, monkeypatch):  # n
 
 def test_one_that_says_that_it_is_there_is_waited_for(monkeypatch):
     """It has others to answer first."""
-    monkeypatch.setattr("parallelops.download.tracker._SIGN", 0.1)
+    monkeypatch.setattr("parallelops.download.asking._SIGN", 0.1)
     free = threading.Event()
     with load_executor("thread", max_workers=1) as executor:
         register = Register(executor.runtime)
@@ -80,7 +84,7 @@ def test_one_that_says_that_it_is_there_is_waited_for(monkeypatch):
 @pytest.mark.once
 def test_one_that_is_gone_while_it_is_waited_for_is_an_error(monkeypatch):
     """A sign is no promise."""
-    monkeypatch.setattr("parallelops.download.tracker._SIGN", 0.1)
+    monkeypatch.setattr("parallelops.download.asking._SIGN", 0.1)
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         load_executor("serial") as executor,
@@ -97,3 +101,103 @@ def test_one_that_is_gone_while_it_is_waited_for_is_an_error(monkeypatch):
         with pytest.raises(TransferError):
             lease_client(url, executor.runtime)(IMAGE, ME)
         thread.join()
+
+
+@contextlib.contextmanager
+def answers(body, later=b"", before=lambda: None):
+    """A tracker with one answer, or with the beginning of one; after that it
+    waits for the client to go. Yields the URL."""
+
+    def answer():
+        connection, _ = server.accept()
+        with connection:
+            connection.settimeout(5)
+            connection.recv(1 << 12)
+            before()
+            size = len(body) + len(later)
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n"
+            connection.sendall(head.encode() + body)
+            with contextlib.suppress(OSError):
+                connection.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/announce"
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda url, clock: lease_client(url, clock)(IMAGE, ME),
+        lambda url, clock: scrape(url, IMAGE, clock),
+    ],
+    ids=["lease", "scrape"],
+)
+def test_an_answer_that_comes_in_drips_is_given_up(ask):
+    """The time is for all of it, not for each of its bytes."""
+    clock = FakeClock()
+    late = {"later": b" " * 100, "before": lambda: clock.advance(31)}
+    with (
+        answers(b" ", **late) as url,
+        pytest.raises(TransferError, match="takes too long"),
+    ):
+        ask(url, clock)
+
+
+FINE = {
+    "place": "null",
+    "places": "8",
+    "seconds": "30",
+    "holders": "[]",
+    "begins": "true",
+}
+ODD = {
+    "place": ["1e400", "-1", "8", "[]", "{}", "NaN", "9" * 5000],
+    "places": ["1e400", "-1", "0", "null", "1" + "0" * 400, '"x"'],
+    "seconds": ["1e400", "NaN", "-1", "0", "null", "1" + "0" * 400],
+    "holders": ["[1]", "[null]", '["x"]', '["00"]', "{}", '""', "7", "null"],
+}
+
+
+def lease_of(**fields):
+    parts = ",".join(f'"{k}":{v}' for k, v in {**FINE, **fields}.items())
+    return "{" + parts + "}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("[" * 60_000, "[]", "null", "", "\ud800", "{}"),
+        *(lease_of(**{k: v}) for k, values in ODD.items() for v in values),
+    ],
+    ids=lambda body: body[:60],
+)
+def test_an_odd_answer_is_no_lease(body):
+    """Whatever it is: others decide then."""
+    sent = body.encode(errors="surrogatepass")
+    with (
+        answers(sent) as url,
+        pytest.raises(TransferError, match="no lease"),
+    ):
+        lease_client(url, FakeClock())(IMAGE, ME)
+
+
+def test_a_lease_may_have_no_place():
+    """So the odd ones are odd for what they say."""
+    with answers(lease_of().encode()) as url:
+        grant = lease_client(url, FakeClock())(IMAGE, ME)
+    assert grant == Grant(place=None, places=8, seconds=30.0, begins=True)
+
+
+@pytest.mark.parametrize("count", ["le", "i-1e", "de", "1:x"])
+def test_an_odd_answer_is_no_scrape(count):
+    """There are no such numbers."""
+    counts = f"d8:complete{count}10:incompletei0ee"
+    sent = b"d5:filesd20:%b%bee" % (IMAGE, counts.encode())
+    with (
+        answers(sent) as url,
+        pytest.raises(TransferError, match="no scrape"),
+    ):
+        scrape(url, IMAGE, FakeClock())

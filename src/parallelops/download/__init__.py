@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from parallelops.download.asking import lease_client, scrape
 from parallelops.download.downloader import Downloader
 from parallelops.download.gate import (
     Always,
@@ -46,7 +47,7 @@ from parallelops.download.stream import ImageStream
 from parallelops.download.swarm import Swarm
 from parallelops.download.tls import PeerTLS
 from parallelops.download.torrent import Torrent, TorrentWriter
-from parallelops.download.tracker import Tracker, lease_client, scrape
+from parallelops.download.tracker import Tracker
 from parallelops.origin import HTTPSource, Origin, Source
 
 __all__ = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, cast
 
+from parallelops.download.asking import lease_client
 from parallelops.download.gate import (
     FETCHERS,
     Always,
@@ -17,7 +18,6 @@ from parallelops.download.gate import (
     Rendezvous,
 )
 from parallelops.download.lease import Lease
-from parallelops.download.tracker import lease_client
 from parallelops.plugins import ORIGIN_GATES
 from parallelops.runtime import ThreadRuntime
 

@@ -24,7 +24,7 @@ _MOST_NAMED = 100
 # How many of other racks are named to one who has neighbours, and how many are
 # named at least, with the neighbours.
 _FAR, _FEWEST = 1, 3
-# Out of so many times as many, those who know the fewest of other racks.
+# Out of so many times as many, those who are named to the fewest.
 _CHOICE = 4
 _BEGINS = 1.0  # seconds
 _TAG = slice(8, 12)
@@ -77,8 +77,9 @@ class _Member:
     rack: bytes
     complete: bool
     seen: float
-    # Those of other racks that it was told of, or who were told of it.
+    # Those of other racks that it was told of, and who were told of it.
     far: dict[bytes, None] = dataclasses.field(default_factory=dict)
+    told: dict[bytes, None] = dataclasses.field(default_factory=dict)
 
 
 class _Swarm:
@@ -90,6 +91,10 @@ class _Swarm:
         self.leases: list[tuple[bytes, float]] = [(b"", -math.inf)] * places
         self.swept = -math.inf
         self.since = now
+
+    def leased(self, now: float) -> bool:
+        """Whether somebody holds a lease."""
+        return any(until >= now for _, until in self.leases)
 
 
 class Register:
@@ -131,6 +136,7 @@ class Register:
         self._lock = runtime.lock()
         self._swarms: dict[bytes, _Swarm] = {}
         self._count = 0
+        self._tidied = -math.inf
 
     def announce(self, said: Announcement) -> Neighbours:
         """Note who is there, and name others.
@@ -147,7 +153,7 @@ class Register:
         """
         now = self._runtime.monotonic()
         with self._lock:
-            swarm = self._swarm(said.image)
+            swarm = self._swarm(said.image, now)
             self._sweep(swarm, now)
             before = swarm.members.get(said.peer)
             self._forget(swarm, said.peer)
@@ -155,7 +161,7 @@ class Register:
                 said.host, said.port, _rack(said), not said.left, now
             )
             if before is not None:
-                member.far = before.far
+                member.far, member.told = before.far, before.told
             named: list[_Member] = []
             if not said.stopped:
                 if self._count >= self._most:
@@ -179,8 +185,8 @@ class Register:
         """
         now = self._runtime.monotonic()
         with self._lock:
-            swarm = self._swarm(image)
-            if not swarm.members and all(u < now for _, u in swarm.leases):
+            swarm = self._swarm(image, now)
+            if not swarm.members and not swarm.leased(now):
                 swarm.since = now  # those who were here are all gone
             free: int | None = None
             for place, (owner, until) in enumerate(swarm.leases):
@@ -208,26 +214,39 @@ class Register:
         Raises:
             SwarmError: it is not served here.
         """
+        now = self._runtime.monotonic()
         with self._lock:
-            swarm = self._swarm(image)
-            self._sweep(swarm, self._runtime.monotonic())
+            self._check(image)
+            swarm = self._swarms.get(image)
+            if swarm is None:
+                return 0, 0
+            self._sweep(swarm, now)
             return swarm.complete, len(swarm.members) - swarm.complete
 
-    def _swarm(self, image: bytes) -> _Swarm:
+    def _check(self, image: bytes) -> None:
         if self._allowed is not None and image not in self._allowed:
             raise SwarmError("this image is not served here")
+
+    def _swarm(self, image: bytes, now: float) -> _Swarm:
+        self._check(image)
         swarm = self._swarms.get(image)
         if swarm is None:
-            for key, old in list(self._swarms.items()):
-                self._sweep(old, self._runtime.monotonic())
-                if not old.members:
-                    del self._swarms[key]
+            self._tidy(now)
             if len(self._swarms) >= self._most:
                 raise SwarmError("the tracker is full; ask another one")
-            swarm = self._swarms[image] = _Swarm(
-                self.places, self._runtime.monotonic()
-            )
+            swarm = self._swarms[image] = _Swarm(self.places, now)
         return swarm
+
+    def _tidy(self, now: float) -> None:
+        """Forget the images that nobody wants, now and then."""
+        if now - self._tidied < self.interval / 2:
+            return
+        self._tidied = now
+        for key, swarm in list(self._swarms.items()):
+            self._sweep(swarm, now)
+            # Who asks for a lease is no member yet.
+            if not swarm.members and not swarm.leased(now):
+                del self._swarms[key]
 
     def _sweep(self, swarm: _Swarm, now: float) -> None:
         if now - swarm.swept < self.interval / 2:
@@ -244,7 +263,7 @@ class Register:
         swarm.complete += member.complete
         self._count += 1
         for other in member.far:
-            swarm.members[other].far[peer] = None
+            swarm.members[other].told[peer] = None
 
     def _forget(self, swarm: _Swarm, peer: bytes) -> None:
         member = swarm.members.pop(peer, None)
@@ -252,6 +271,9 @@ class Register:
             return
         self._count -= 1
         swarm.complete -= member.complete
+        for other in member.far:
+            if other in swarm.members:
+                swarm.members[other].told.pop(peer, None)
         rack = swarm.racks[member.rack]
         del rack[peer]
         if not rack:
@@ -299,11 +321,17 @@ class Register:
         """Those of other racks that it knows; at least so many, if there
         are."""
         far = [p for p in member.far if p in swarm.members and p not in near]
+        # Who was told of it knows it anyway.
+        for peer in member.told:
+            if len(far) < count and peer not in near and peer not in far:
+                far.append(peer)
         if len(far) < min(count, len(swarm.members) - len(near)):
             known = {*near, *far}
             rest = [peer for peer in swarm.members if peer not in known]
             some = self._some(rest, _CHOICE * count)
-            some.sort(key=lambda peer: len(swarm.members[peer].far))
+            # Not those who know the fewest: who asks for nobody, or is new
+            # all the time, knows nobody.
+            some.sort(key=lambda peer: len(swarm.members[peer].told))
             far += some[: count - len(far)]
         return far
 

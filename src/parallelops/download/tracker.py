@@ -11,41 +11,33 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import http.server
+import io
 import ipaddress
 import json
 import logging
 import socketserver
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from parallelops.download.bencode import decode, encode
-from parallelops.download.lease import Grant
+from parallelops.download.bencode import encode
 from parallelops.download.register import Announcement, Register
-from parallelops.errors import (
-    ExecutorSaturated,
-    SwarmError,
-    TorrentRefused,
-    TransferError,
-)
-from parallelops.origin import Answer, Connections
+from parallelops.errors import ExecutorSaturated, SwarmError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping
 
     from parallelops.executor import Executor
     from parallelops.runtime import Runtime
 
-__all__ = ["Tracker", "lease_client", "scrape"]
+__all__ = ["Tracker"]
 
 _log = logging.getLogger(__name__)
 
 _TIMEOUT = 5.0
-# In it, a packet that asks for a connection is sent three times.
-_SIGN = 4.0
 _TICK = 0.2
+_LONGEST_HEAD = 1 << 14
 _HASH = 20
-_LARGEST_ANSWER = 1 << 16
-_LONGEST_LEASE = 86400.0
 
 
 class Tracker:
@@ -82,7 +74,8 @@ class Tracker:
         self._idle.set()
         self._server.timeout = _TICK
         address, bound = self._server.server_address[:2]
-        self.url = f"http://{address!s}:{bound}/announce"
+        shown = f"[{address!s}]" if ":" in str(address) else f"{address!s}"
+        self.url = f"http://{shown}:{bound}/announce"
 
     def __enter__(self) -> Self:
         return self
@@ -124,23 +117,58 @@ class _Server(socketserver.TCPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         with contextlib.suppress(OSError):
             request.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        until = self.executor.runtime.monotonic() + _TIMEOUT
         try:
-            self.executor.submit(self._answer, request, client_address)
+            self.executor.submit(self._answer, request, client_address, until)
         except ExecutorSaturated:
             self.shutdown_request(request)
 
-    def _answer(self, request: Any, client_address: Any) -> None:
+    def _answer(self, request: Any, client_address: Any, until: float) -> None:
         try:
-            self.finish_request(request, client_address)
+            head: Any = _head(request, self.executor.runtime, until)
+            answer = _Handler(head, client_address, self).wfile.getvalue()
+            request.settimeout(_TIMEOUT)  # for all of it
+            request.sendall(answer)
         except OSError as error:
             _log.debug("%s went away: %s", client_address, error)
         finally:
             self.shutdown_request(request)
 
 
+def _head(connection: socket.socket, runtime: Runtime, until: float) -> bytes:
+    """What a client asks, as far as the empty line.
+
+    However it comes, the time holds for all of it. Who had to wait for his
+    turn until then is read as far as it is there.
+
+    Raises:
+        OSError: it does not come, or is too long.
+    """
+    head = bytearray()
+    while len(head) < _LONGEST_HEAD:
+        connection.settimeout(max(until - runtime.monotonic(), 0.0))
+        some = connection.recv(_LONGEST_HEAD - len(head))
+        head += some
+        end = head[-len(some) - 3 :]
+        if not some or b"\r\n\r\n" in end or b"\n\n" in end:
+            return bytes(head)
+    raise ConnectionError("the request is too long")
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
-    timeout = _TIMEOUT
+    """Answers what was read, into its ``wfile``."""
+
+    request: bytes
+    rfile: io.BytesIO
+    wfile: io.BytesIO
     server: _Server
+
+    def setup(self) -> None:
+        """Nothing is read from the connection, or sent."""
+        self.rfile, self.wfile = io.BytesIO(self.request), io.BytesIO()
+
+    def finish(self) -> None:
+        """The server sends it."""
 
     def log_message(self, *args: object) -> None:
         """Nothing: peers announce themselves all the time."""
@@ -182,7 +210,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             image=_id(fields, "info_hash"),
             peer=_id(fields, "peer_id"),
             # What it says of its own address is not believed.
-            host=self.client_address[0],
+            host=_host(self.client_address[0]),
             port=_number(fields, "port", 1, 65535),
             left=_number(fields, "left", 0, 1 << 62, 1),
             stopped=fields.get("event") == [b"stopped"],
@@ -222,104 +250,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return json.dumps(said).encode()
 
 
-def lease_client(
-    tracker: str, runtime: Runtime, *, timeout: float = 30.0
-) -> Callable[[bytes, bytes], Grant]:
-    """What asks a tracker for a lease, for :class:`Lease`.
-
-    Args:
-        tracker: its URL, as torrents have it, ending in ``/announce``.
-        runtime: where the clock comes from.
-        timeout: seconds to wait for an answer. A tracker that is asked by
-            ten thousand at once takes as long. One that gives no sign is
-            given up after some seconds.
-
-    Raises:
-        ValueError: it is no such URL.
-    """
-    url_of = _requests_of(tracker)
-
-    def ask(image: bytes, peer: bytes) -> Grant:
-        url = url_of("lease", info_hash=image, peer_id=peer)
-        try:
-            return _grant(json.loads(_asked(url, runtime, timeout, _SIGN)))
-        except (ValueError, TypeError, KeyError) as error:
-            raise TransferError("the tracker's answer is no lease") from error
-
-    return ask
-
-
-def scrape(
-    tracker: str, image: bytes, runtime: Runtime, *, timeout: float = 5.0
-) -> tuple[int, int]:
-    """Ask a tracker how many take part in the swarm of an image (BEP 48).
-
-    Args:
-        tracker: its URL, as torrents have it, ending in ``/announce``.
-        image: the info-hash.
-        runtime: where the clock comes from.
-        timeout: seconds to wait for an answer.
-
-    Returns:
-        How many have all of it, and how many have not.
-
-    Raises:
-        SwarmError: it does not serve the image.
-        TransferError: it does not answer, or says something else.
-        ValueError: it is no such URL.
-    """
-    url = _requests_of(tracker)("scrape", info_hash=image)
-    try:
-        said = decode(_asked(url, runtime, timeout))
-        found = said[b"files"].get(image)
-        if found is None:
-            raise SwarmError("this image is not served there")
-        return int(found[b"complete"]), int(found[b"incomplete"])
-    except (
-        *(AttributeError, KeyError, TypeError, ValueError),
-        TorrentRefused,  # it is not bencoded
-    ) as error:
-        raise TransferError("the tracker's answer is no scrape") from error
-
-
-def _requests_of(tracker: str) -> Callable[..., str]:
-    base, slash, end = tracker.rpartition("/")
-    if not slash or end != "announce":
-        raise ValueError("the URL of a tracker ends in /announce")
-
-    def url_of(what: str, **fields: bytes) -> str:
-        query = "&".join(f"{k}={quote(v)}" for k, v in fields.items())
-        return f"{base}/{what}?{query}"
-
-    return url_of
-
-
-def _asked(
-    url: str, runtime: Runtime, timeout: float, sign: float | None = None
-) -> bytes:
-    connections = Connections(runtime, timeout, 0.0, None, sign)
-    try:
-        with Answer(connections, url, 0, _LARGEST_ANSWER) as answer:
-            if answer.size is None or answer.size > _LARGEST_ANSWER:
-                raise TransferError("the tracker's answer is too long")
-            return b"".join(answer.pieces())
-    finally:
-        connections.close()
-
-
-def _grant(said: Any) -> Grant:
-    grant = Grant(
-        place=None if said["place"] is None else int(said["place"]),
-        places=int(said["places"]),
-        seconds=float(said["seconds"]),
-        holders=tuple(bytes.fromhex(text) for text in said["holders"]),
-        begins=bool(said["begins"]),
-    )
-    if not 0 < grant.seconds <= _LONGEST_LEASE or not (
-        grant.place is None or 0 <= grant.place < grant.places
-    ):
-        raise ValueError("it can't be")
-    return grant
+def _host(address: str) -> str:
+    """The address; of one of IPv4 that came to a socket of IPv6, that."""
+    ip = ipaddress.ip_address(address)
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
 def _id(fields: dict[str, list[bytes]], name: str) -> bytes:
