@@ -119,7 +119,8 @@ class HTTPSource:
             worker, by one at a time.
         timeout: seconds that a host may be silent.
         slowest: bytes a second; a host that is slower for ``timeout``
-            seconds is taken for one that has stopped.
+            seconds is taken for one that has stopped, and an answer that
+            breaks off and brought less for one that brought nothing.
         ssl_context: which hosts are trusted over https; by default those
             that the system trusts.
         patient: a host that is busy or broken is asked again. Without that

@@ -1,0 +1,48 @@
+"""What an answer that breaks off has to bring, to count as one."""
+
+from __future__ import annotations
+
+import pytest
+from tests.download.conftest import SIZE
+from tests.download.origin import serving
+
+from parallelops.download import HTTPSource
+from parallelops.errors import TransferError
+from parallelops.runtime import ThreadRuntime
+
+
+class Clock(ThreadRuntime):
+    """It goes on while somebody takes his time."""
+
+    skipped = 0.0
+
+    def monotonic(self):
+        return super().monotonic() + self.skipped
+
+
+def read(data, cut, **options):
+    """Read from a host whose answers break off, an hour for each part."""
+    clock, position = Clock(), 0
+    with serving(data, behave=lambda r: r.answer(cut=cut)) as origin:
+        opened = HTTPSource(origin.url, **options).open(clock, SIZE)
+        for offset, part in opened.stream(0, SIZE):
+            position = offset + len(part)
+            clock.skipped += 3600.0
+        opened.close()
+    return position
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr("parallelops.origin.copies._FIRST_PAUSE", 0.0)
+
+
+def test_a_reader_who_takes_his_time_is_no_failure(data):
+    """It is the host that has to be fast; its answers may break off."""
+    assert read(data, SIZE // 12) == SIZE
+
+
+def test_how_much_it_has_to_be_is_an_option(data):
+    """What comes in a second, at the least."""
+    with pytest.raises(TransferError, match="too early"):
+        read(data, SIZE // 12, slowest=SIZE)
