@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.download.conftest import SIZE
 from tests.download.origin import serving
+from tests.download.test_origin import first
 
 from parallelops.download import HTTPSource
 from parallelops.errors import TransferError
@@ -40,6 +41,17 @@ def no_pause(monkeypatch):
 def test_a_reader_who_takes_his_time_is_no_failure(data):
     """It is the host that has to be fast; its answers may break off."""
     assert read(data, SIZE // 12) == SIZE
+
+
+def test_a_byte_each_time_is_as_good_as_none(data):
+    """Eight times in a row, and no more: the next source may have it."""
+    behave = first(20, lambda request: request.answer(cut=1))
+    with serving(data, behave=behave) as origin:
+        opened = HTTPSource(origin.url).open(Clock(), SIZE)
+        with pytest.raises(TransferError, match="too early"):
+            list(opened.stream(0, SIZE))
+        opened.close()
+        assert len(origin.log) == 8
 
 
 def test_how_much_it_has_to_be_is_an_option(data):
