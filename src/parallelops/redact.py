@@ -20,19 +20,40 @@ HIDDEN = "***"
 _PARAMETER = re.compile(r"(?<![\w.%+-])([\w.%+-]++)=([^&#\s]+)")
 _WORD = re.compile(r"[^a-z0-9]+")
 _SECRET_PREFIXES = ("x-amz-", "x-goog-")
-_SECRET_WORDS = frozenset({"auth", "key", "pass", "pwd", "sig"})
+_SECRET_WORDS = frozenset(
+    {
+        "auth",
+        "hdnea",
+        "hdnts",
+        "hmac",
+        "jwt",
+        "key",
+        "otp",
+        "pass",
+        "pwd",
+        "sas",
+        "session",
+        "sid",
+        "sig",
+        "ticket",
+    }
+)
 _SECRET_SUFFIXES = (
     "accesskey",
     "apikey",
+    "authkey",
     "authorization",
     "credential",
     "credentials",
     "keyid",
+    "passkey",
     "passphrase",
     "passwd",
     "password",
     "secret",
     "secretkey",
+    "sessid",
+    "sessionid",
     "signature",
     "token",
 )
@@ -93,12 +114,15 @@ def _without_userinfo(after_scheme: str) -> str:
 
 def _parameter(match: re.Match[str]) -> str:
     name, value = match.groups()
-    if _is_secret(unquote(name).lower()) or _hides_secret(value):
+    if _is_secret(unquote(name).lower(), value) or _hides_secret(value):
         return f"{name}={HIDDEN}"
     return match[0]
 
 
-def _is_secret(name: str) -> bool:
+def _is_secret(name: str, value: str) -> bool:
+    if name == "code":
+        # That of an error is a number.
+        return not value.strip("),.;:'\"").isdecimal()
     return (
         name.startswith(_SECRET_PREFIXES)
         or name.endswith(_SECRET_SUFFIXES)
@@ -113,5 +137,6 @@ def _hides_secret(value: str) -> bool:
         return False
     pieces = inner.split("://")[1:]
     return any(piece != _without_userinfo(piece) for piece in pieces) or any(
-        _is_secret(name.lower()) for name, _ in _PARAMETER.findall(inner)
+        _is_secret(name.lower(), secret)
+        for name, secret in _PARAMETER.findall(inner)
     )

@@ -35,14 +35,17 @@ def test_a_torrent_is_made_and_shown(image, tmp_path):
     out = tmp_path / "image.torrent"
     made = command(
         *("image", "torrent", "create", str(image), "--out", str(out)),
-        *("--tracker", "http://tracker.example/announce"),
+        *("--tracker", "http://tracker.example/announce?passkey=hunter2"),
     )
     assert made.returncode == 0, made.stderr
     torrent = Torrent.load(out.read_bytes(), size=len(DATA))
     shown = command("image", "torrent", "show", str(out), "--json")
-    assert json.loads(shown.stdout)["info_hash"] == torrent.info_hash.hex()
+    said = json.loads(shown.stdout)
+    assert said["info_hash"] == torrent.info_hash.hex()
+    assert said["trackers"] == ["http://tracker.example/announce?passkey=***"]
     shown = command("image", "torrent", "show", str(out))
     assert f"size: {len(DATA)}" in shown.stdout.splitlines()
+    assert "hunter2" not in shown.stdout
     out.write_bytes(b"d1:xi0ee")
     assert "refused" in refused(command("image", "torrent", "show", str(out)))
 

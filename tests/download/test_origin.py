@@ -180,6 +180,7 @@ HOPELESS = {
     "another size": lambda r: r.answer(size=SIZE + 1),
     "shorter": lambda r: r.answer(b"x" * (SIZE - 1)),
     "reset": lambda r: r.reset(),
+    "a byte each time": lambda r: r.answer(cut=1),
     "no range after all": lambda r: r.refuse(416),
     "changing": lambda r: r.answer(tag=f'"{r.number}"'),
 }

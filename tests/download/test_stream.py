@@ -125,7 +125,7 @@ def test_a_source_that_gives_nothing_is_an_error(data, stream):
 def test_a_stream_can_be_called_off(data, stream):
     """And is iterated over once."""
     with serving(data) as origin:
-        image = stream(origin.url, cancelled=lambda: True)
+        image = stream(origin.url, size=SIZE, cancelled=lambda: True)
         with pytest.raises(FetchCancelled):
             list(image)
         with pytest.raises(FetchCancelled, match="once"):

@@ -86,6 +86,13 @@ def test_an_image_of_another_size_has_no_torrent():
         writer.finish()
 
 
+def test_a_wrong_tracker_is_named_without_its_secret():
+    """The error goes to a terminal, or a log."""
+    with pytest.raises(ValueError, match=r"udp://u:\*\*\*@host") as caught:
+        make(b"x", trackers=["udp://u:hunter2@host/?passkey=hunter2"])
+    assert "hunter2" not in str(caught.value)
+
+
 def info(**changes):
     changed = {**WHOLE[b"info"]}
     for name, value in changes.items():

@@ -106,15 +106,23 @@ def digest(text: str) -> str:
 
 
 def endpoint(text: str) -> tuple[str, int]:
-    """An address and a port.
+    """An address and a port from 1 to 65535.
 
     Raises:
         ArgumentTypeError: it is none.
     """
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not ADDRESS:PORT")
-    return host.strip("[]"), int(port)
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    try:
+        ipaddress.ip_address(host)
+        good = port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16
+    except ValueError:
+        good = False
+    if not good:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not ADDRESS:PORT, such as 10.0.0.5:6881"
+        )
+    return host, int(port)
 
 
 def listening(text: str) -> str:

@@ -25,6 +25,7 @@ from parallelops.cli.progress import shown
 from parallelops.cli.stopping import StopSignal
 from parallelops.cli.table import print_fields
 from parallelops.errors import ParallelopsError
+from parallelops.redact import redact_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -288,7 +289,7 @@ def _show(arguments: argparse.Namespace) -> int:
         "size": torrent.size,
         "piece_size": torrent.piece_size,
         "pieces": len(torrent),
-        "trackers": list(torrent.trackers),
+        "trackers": [redact_url(url) for url in torrent.trackers],
         "private": torrent.private,
     }
     print_fields(said, as_json=arguments.json)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import logging
 import math
 import os
@@ -16,7 +15,7 @@ from parallelops.download.gates import GateContext, auto
 from parallelops.download.herd import Herd
 from parallelops.download.image import DownloadResult
 from parallelops.download.plan import HerdOptions
-from parallelops.download.sizes import ask_size
+from parallelops.download.sizes import sized
 from parallelops.download.stream import ImageStream
 from parallelops.download.transfer import Transfer
 from parallelops.errors import (
@@ -28,7 +27,7 @@ from parallelops.landing import Landing
 from parallelops.landing.blocks import BLOCK
 from parallelops.landing.device import DeviceLanding
 from parallelops.landing.digest import RunningDigest
-from parallelops.origin import fetch_ranges
+from parallelops.origin import fetch_ranges, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,12 +165,13 @@ class Downloader:
 
         Raises:
             SizeUnknown: nobody says how large it is.
-            TransferError: no source answers.
+            TransferError: no source answers, or it takes too long.
+            FetchCancelled: it was called off.
         """
         return ImageStream(
             self,
             self._executor,
-            self._sized(image),
+            image,
             spool=None if self._swarm is None else spool,
             timeout=self._timeout,
             ahead=(self._extent, self._connections),
@@ -188,7 +188,7 @@ class Downloader:
         """As :meth:`fetch`, for who has a transfer of his own."""
         runtime = self._executor.runtime
         began = runtime.monotonic()
-        size = self._sized(image).size or 0
+        size = sized(image, transfer).size or 0
         with _landing(to, size, str(image.wanted)) as landing:
             transfer.landed(landing.file, lambda: landing.blocks)
             log = _Log(landing.blocks.done())
@@ -300,13 +300,6 @@ class Downloader:
         member.seed(landing.remove)
         log.shared = True
 
-    def _sized(self, image: Image) -> Image:
-        """The image, with a size: the sources are asked if it has none."""
-        if image.size is not None:
-            return image
-        size = ask_size(image.sources, self._executor.runtime)
-        return dataclasses.replace(image, size=size)
-
     def _from_sources(
         self,
         image: Image,
@@ -319,7 +312,9 @@ class Downloader:
         alone = False
         while True:
             before = landing.blocks.done()
-            origin = sources[0].open(self._executor.runtime, landing.size)
+            origin = open_source(
+                sources[0], self.runtime, landing.size, transfer.check
+            )
             try:
                 self._from_origin(image, landing, origin, transfer)
             except DataMismatch as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import ipaddress
 from typing import TYPE_CHECKING
 
 from parallelops.landing import Digest
@@ -31,8 +32,8 @@ class Image:
             name.
 
     Raises:
-        ValueError: the digest is none, the torrent is of another size, or
-            there is neither a source nor a torrent.
+        ValueError: the digest is none, the torrent is of another size, a
+            peer is none, or there is neither a source nor a torrent.
     """
 
     digest: Digest | str
@@ -56,12 +57,29 @@ class Image:
                 f"the image has {self.size} bytes, its torrent "
                 f"{self.torrent.size}"
             )
+        for peer in self.peers:
+            if not _is_peer(peer):
+                raise ValueError(
+                    "a peer is an address and a port from 1 to 65535, "
+                    f"not {peer!r}"
+                )
 
     @property
     def wanted(self) -> Digest:
         """The digest."""
         assert isinstance(self.digest, Digest)  # noqa: S101 - for types
         return self.digest
+
+
+def _is_peer(peer: tuple[str, int]) -> bool:
+    """Whether libtorrent can connect to it; it looks no names up."""
+    try:
+        address, port = peer
+        # A number would be taken for an address, too.
+        ipaddress.ip_address(str(address))
+        return port in range(1, 1 << 16)
+    except (TypeError, ValueError):
+        return False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

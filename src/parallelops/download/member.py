@@ -226,9 +226,16 @@ class Member:
                 self.handle.unset_flags(self._in_order)
 
     def connect(self, address: tuple[str, int]) -> None:
-        """Talk to somebody at an address and port."""
-        with contextlib.suppress(AttributeError, RuntimeError):
-            self.handle.connect_peer(address)
+        """Talk to somebody at an address and port.
+
+        Raises:
+            SwarmError: it is none.
+        """
+        try:
+            with contextlib.suppress(AttributeError, RuntimeError):
+                self.handle.connect_peer(address)
+        except (OverflowError, TypeError, ValueError) as error:
+            raise SwarmError(f"{address!r} is no peer") from error
 
     def wait(self, seconds: float) -> None:
         """Until all of it is here, or something is wrong; but no longer."""

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from parallelops.download.sizes import sized
 from parallelops.download.transfer import Transfer
 from parallelops.errors import (
     DestinationError,
@@ -16,7 +17,7 @@ from parallelops.errors import (
     FetchError,
     TransferError,
 )
-from parallelops.origin import read_in_order
+from parallelops.origin import open_source, read_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -65,14 +66,12 @@ class ImageStream:
         progress: Callable[[Progress], object] | None,
         cancelled: Callable[[], bool] | None,
     ) -> None:
-        self.image = image
         self.decision = self.reason = ""
         self.failures: list[str] = []
         self._downloader = downloader
         self._executor = executor
         self._spool = spool if image.torrent is not None else None
         self._extent, self._connections = ahead
-        self._size = image.size or 0
         self._hash = image.wanted.new_hash()
         self._position = 0
         self._closed = executor.runtime.event()
@@ -83,6 +82,8 @@ class ImageStream:
             lambda: self._closed.is_set() or bool(cancelled and cancelled()),
             image.torrent,
         )
+        self.image = sized(image, self._transfer)
+        self._size = self.image.size or 0
 
     @property
     def bytes_transferred(self) -> int:
@@ -145,7 +146,12 @@ class ImageStream:
             if not sources:
                 reasons = self.failures or ["there is no source"]
                 raise TransferError("; ".join(reasons))
-            origin = sources.pop(0).open(self._executor.runtime, self._size)
+            origin = open_source(
+                sources.pop(0),
+                self._executor.runtime,
+                self._size,
+                self._transfer.check,
+            )
             parts = read_in_order(
                 self._executor,
                 origin,

@@ -181,7 +181,8 @@ class Swarm:
             wanted: these pieces and no others; by default all.
 
         Raises:
-            SwarmError: this swarm is closed, or has that image already.
+            SwarmError: this swarm is closed, has that image already, or
+                cannot use the path or a peer.
             CertificateRefused: the files for TLS can't be used any more.
         """
         lt = self._lt
@@ -192,8 +193,11 @@ class Swarm:
         params = lt.add_torrent_params()
         # Neither the name nor anything else that others chose is used.
         params.ti = lt.torrent_info(lt.bdecode(torrent.dump()))
-        params.save_path = str(data.parent)
-        params.renamed_files = {0: data.name}
+        try:
+            params.save_path = str(data.parent)
+            params.renamed_files = {0: data.name}
+        except UnicodeError as error:
+            raise SwarmError("the path of the image is no UTF-8") from error
         params.trackers = list(torrent.trackers)
         params.flags &= ~(flags.auto_managed | flags.paused)
         params.flags |= (
@@ -213,6 +217,7 @@ class Swarm:
         if self._stopping:
             raise SwarmError("the swarm is closed")
         with self._adding:
+            handle = None
             try:
                 handle = self._session.add_torrent(params)
                 if shown is not None:
@@ -221,6 +226,7 @@ class Swarm:
                         shown.certificate, shown.key, DH_PARAMETERS
                     )
             except (AttributeError, RuntimeError) as error:
+                self._remove(handle)
                 raise SwarmError(
                     f"the image cannot be shared: {error}"
                 ) from error
@@ -234,20 +240,28 @@ class Swarm:
                 flags.sequential_download,
             )
             self._members[torrent.info_hash] = member
-        for address in peers:
-            member.connect(address)
+        try:
+            for address in peers:
+                member.connect(address)
+        except BaseException:
+            member.leave()
+            raise
         return member
 
     def leave(self, member: Member) -> None:
         """Take no part any more; the file stays as it is."""
         if self._members.pop(member.torrent.info_hash, None) is not None:
-            with contextlib.suppress(AttributeError, RuntimeError):
-                self._session.remove_torrent(member.handle)
+            self._remove(member.handle)
 
     def close(self) -> None:
         """Leave all swarms. It takes a fraction of a second."""
         self._stopping = True
         self._stopped.wait(_START)
+
+    def _remove(self, handle: Any) -> None:
+        if handle is not None:
+            with contextlib.suppress(AttributeError, RuntimeError):
+                self._session.remove_torrent(handle)
 
     # -- the thread
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from parallelops.download.bencode import decode, encode
 from parallelops.download.tls import NAME
 from parallelops.errors import TorrentRefused
+from parallelops.redact import redact_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -239,7 +240,7 @@ class TorrentWriter:
             self._end_piece()
         for url in trackers:
             if not _TRACKER.fullmatch(url.encode()):
-                raise ValueError(f"{url!r} is no http or https URL")
+                raise ValueError(f"{redact_url(url)} is no http or https URL")
         return Torrent(
             self._size,
             self._piece_size,

@@ -13,7 +13,7 @@ from parallelops.origin.copies import HTTPOrigin
 from parallelops.origin.ordered import read_in_order
 from parallelops.origin.ranges import end_reads, fetch_in_turn, fetch_ranges
 from parallelops.origin.request import Answer, is_http
-from parallelops.origin.source import HTTPSource, Origin, Source
+from parallelops.origin.source import HTTPSource, Origin, Source, open_source
 
 __all__ = [
     "Answer",
@@ -26,5 +26,6 @@ __all__ = [
     "fetch_in_turn",
     "fetch_ranges",
     "is_http",
+    "open_source",
     "read_in_order",
 ]

@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["HTTPOptions", "HTTPOrigin"]
 
-# Attempts in a row, at all copies together, that brought nothing.
+# Attempts in a row, at all copies together, that brought next to nothing.
 _MOST_FAILURES = 8
 _MOST_REFRESHES = 50
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 30.0
 # No host is left alone for longer, whatever it asks.
 _LONGEST_REQUEST = 300.0
+# Seconds for which an answer that breaks off has to bring data at the least.
+_WORTH = 1.0
 _LOOK = 0.5  # seconds between two looks at whether to go on
 # How often a copy is tried that was not the fastest lately.
 _EXPLORE = 0.1
@@ -126,14 +128,17 @@ class HTTPOrigin:
         position, failures, reasons = begin, 0, dict[str, None]()
         while position < end:
             copy = self._choose(reasons)
-            came = 0
-            started = self._runtime.monotonic()
+            came, held = 0, 0.0
+            clock = self._runtime.monotonic
+            started = clock()
             try:
                 for offset, data in self._read(copy, position, end, early):
                     early = False  # another answer goes on after this one
                     came += len(data)
                     position = offset + len(data)
+                    handed = clock()
                     yield offset, data
+                    held += clock() - handed
                 # Of a host that says no size, the end is where it ends.
                 end = min(end, position if self._size is None else self._size)
                 if position < end:
@@ -144,10 +149,13 @@ class HTTPOrigin:
                     raise
                 shown = redact_url(copy.url)
                 reasons[f"{shown}: {error}"] = None
-                failures = 0 if came else failures + 1
+                # A byte each time would be no end.
+                seconds = max(clock() - started - held, _WORTH)
+                useful = came > 0 and came >= seconds * self._options.slowest
+                failures = 0 if useful else failures + 1
                 if failures >= _MOST_FAILURES:
                     raise _failed(reasons) from error
-                self._punish(copy, error, came)
+                self._punish(copy, error, useful)
 
     def close(self) -> None:
         """See :meth:`Origin.close`."""
@@ -232,7 +240,7 @@ class HTTPOrigin:
             copy.rate = (copy.rate + rate) / 2 if known else rate
             copy.failures = 0
 
-    def _punish(self, copy: _Copy, error: Refusal, came: int) -> None:
+    def _punish(self, copy: _Copy, error: Refusal, useful: bool) -> None:
         if error.kind == "expired" and self._refresh(copy):
             return
         with self._lock:
@@ -246,7 +254,7 @@ class HTTPOrigin:
             ):
                 copy.useless = str(error)
                 return
-            copy.failures = 0 if came else copy.failures + 1
+            copy.failures = 0 if useful else copy.failures + 1
             doubled = _FIRST_PAUSE * 2 ** min(copy.failures, 10)
             pause = self._runtime.random.uniform(0, doubled)
             pause = min(pause, _LONGEST_PAUSE)

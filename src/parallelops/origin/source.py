@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from parallelops.origin.copies import HTTPOptions, HTTPOrigin
 from parallelops.origin.request import check_url
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from parallelops.runtime import Runtime
 
-__all__ = ["HTTPSource", "Origin", "Source"]
+__all__ = ["HTTPSource", "Origin", "Source", "open_source"]
 
 
 class Origin(Protocol):
@@ -66,7 +67,35 @@ class Source(Protocol):
         """Each copy as a source of its own; used to find a bad one."""
 
     def open(self, runtime: Runtime, size: int | None) -> Origin:
-        """Begin a download of ``size`` bytes; None if that is not known."""
+        """Begin a download of ``size`` bytes; None if that is not known.
+
+        A source that takes ``check``, too, as :class:`HTTPSource` does, has
+        it called by those who wait: only so can a download be called off
+        while its own thread reads.
+        """
+
+
+def open_source(
+    source: Source,
+    runtime: Runtime,
+    size: int | None,
+    check: Callable[[], object],
+) -> Origin:
+    """Begin a download that ``check`` ends, in the thread that calls this.
+
+    Other threads that read do not call it; closing the origin ends them.
+    """
+    if "check" not in inspect.signature(source.open).parameters:
+        return source.open(runtime, size)
+    here = runtime.ident()
+
+    def check_here() -> None:
+        if runtime.ident() == here:
+            check()
+
+    checked: Any = source
+    origin: Origin = checked.open(runtime, size, check=check_here)
+    return origin
 
 
 class HTTPSource:
@@ -90,7 +119,8 @@ class HTTPSource:
             worker, by one at a time.
         timeout: seconds that a host may be silent.
         slowest: bytes a second; a host that is slower for ``timeout``
-            seconds is taken for one that has stopped.
+            seconds is taken for one that has stopped, and an answer that
+            breaks off and brought less for one that brought nothing.
         ssl_context: which hosts are trusted over https; by default those
             that the system trusts.
         patient: a host that is busy or broken is asked again. Without that
