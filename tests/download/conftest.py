@@ -10,6 +10,8 @@ import traceback
 import pytest
 
 from parallelops import load_executor
+from parallelops.download import Register
+from parallelops.testing import FakeClock
 
 SIZE = 3_000_001
 SECRET = "?temp_url_sig=hunter2&temp_url_expires=1"
@@ -51,3 +53,15 @@ def executor():
     """Four threads."""
     with load_executor("thread", max_workers=4, max_queue=16) as executor:
         yield executor
+
+
+@pytest.fixture
+def clock():
+    """One that goes on when it is told to."""
+    return FakeClock()
+
+
+@pytest.fixture
+def register(clock):
+    """What a tracker knows."""
+    return Register(clock, places=2, lease=30.0, interval=10.0)

@@ -165,12 +165,15 @@ def test_a_herd_of_devices_reads_the_origin_about_once(
     tracker,  # noqa: F811
 ):
     """All begin at once, and nobody has the image as a file."""
-    herd = agents(3, devices=True)
-    torrent = torrent_of(data, trackers=[tracker])
+    all_begin_at_once(agents(3, devices=True), data, tracker, device)
+
+
+def all_begin_at_once(herd, data, tracker, device):  # noqa: F811
+    """Each to a device of its own; the origin is read about once."""
     with serving(data, behave=slow_line(SIZE)) as origin:
         image = Image(
             digest=digest_of(data),
-            torrent=torrent,
+            torrent=torrent_of(data, trackers=[tracker]),
             sources=[HTTPSource(origin.url)],
         )
         for agent in herd:

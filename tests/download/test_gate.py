@@ -7,6 +7,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.download.registers import IMAGE, ids, said
 
 from parallelops.download import (
     Always,
@@ -22,16 +23,9 @@ from parallelops.download import (
     decide,
     load_gate,
 )
-from parallelops.download.register import Announcement, Register
 from parallelops.errors import PluginError
 from parallelops.plugins import ORIGIN_GATES
-from parallelops.testing import FakeClock, ManualExecutor
-
-IMAGE = b"i" * 20
-
-
-def ids(count):
-    return [b"-PO0100-----%08d" % number for number in range(count)]
+from parallelops.testing import ManualExecutor
 
 
 def view_of(me, others, **options):
@@ -113,22 +107,6 @@ def test_a_decision_has_its_reason(others, nowhere, origin, way, reason):
 
 
 # -- leases
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def register(clock):
-    return Register(clock, places=2, lease=30.0, interval=10.0)
-
-
-def said(peer, host="10.0.0.1", **options):
-    return Announcement(
-        image=IMAGE, peer=peer, host=host, port=1, **{"left": 1, **options}
-    )
 
 
 def test_a_lease_is_kept_and_runs_out(register, clock):

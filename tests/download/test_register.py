@@ -5,32 +5,10 @@ from __future__ import annotations
 import collections
 
 import pytest
+from tests.download.registers import IMAGE, ids, said
 
-from parallelops.download.register import Announcement, Register
+from parallelops.download.register import Register
 from parallelops.errors import SwarmError
-from parallelops.testing import FakeClock
-
-IMAGE = b"i" * 20
-
-
-def ids(count):
-    return [b"-PO0100-----%08d" % number for number in range(count)]
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def register(clock):
-    return Register(clock, places=2, lease=30.0, interval=10.0)
-
-
-def said(peer, host="10.0.0.1", **options):
-    return Announcement(
-        image=IMAGE, peer=peer, host=host, port=1, **{"left": 1, **options}
-    )
 
 
 def rack_of(host):

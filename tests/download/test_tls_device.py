@@ -13,9 +13,10 @@ from tests.cli.test_cli import command
 from tests.cli.test_swarm import running, tracker  # noqa: F401 - a fixture
 from tests.download.authority import Authority
 from tests.download.conftest import SIZE, digest_of
-from tests.download.origin import serving, slow_line
+from tests.download.origin import serving
 from tests.download.test_device import (  # noqa: F401 - fixtures
     HEAD,
+    all_begin_at_once,
     before_it_counts,
     device,
     for_devices,
@@ -31,7 +32,7 @@ from tests.download.test_swarm import (  # noqa: F401 - a fixture
 from tests.download.test_tls import ALERT, flags, heard
 from tests.polling import until
 
-from parallelops.download import HTTPSource, Image, Swarm
+from parallelops.download import Swarm
 
 pytestmark = pytest.mark.once
 
@@ -84,21 +85,7 @@ def test_a_herd_of_devices_reads_the_origin_about_once(
         *agents(1, first=1, devices=True, tls=authority.issue()),
         *agents(1, first=2, devices=True, tls=authority.issue()),
     ]
-    with serving(data, behave=slow_line(SIZE)) as origin:
-        image = Image(
-            digest=digest_of(data),
-            torrent=torrent_of(data, trackers=[tracker]),
-            sources=[HTTPSource(origin.url)],
-        )
-        for agent in herd:
-            agent.path = device()
-            agent.start(image, herd=TOGETHER)
-        for agent in herd:
-            agent.thread.join()
-    for agent in herd:
-        assert agent.error is None
-        assert on(agent.path) == data
-    assert origin.sent <= 1.5 * SIZE
+    all_begin_at_once(herd, data, tracker, device)
 
 
 @pytest.mark.parametrize("by", ["TLS", "TCP"])
