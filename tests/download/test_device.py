@@ -106,6 +106,13 @@ def before_it_counts(monkeypatch):
     return seen
 
 
+def begins_last(before_it_counts, data):
+    """All but the beginning was there when the rest was verified."""
+    (before,) = before_it_counts
+    assert not any(before[:HEAD])
+    assert before[HEAD:] == data[HEAD:]
+
+
 def test_others_bring_all_of_it(
     data,
     agents,  # noqa: F811
@@ -137,9 +144,7 @@ def test_others_bring_all_of_it(
     assert done == ["sync", *["write"] * (HEAD >> 14), "sync", "sync"]
     assert result.decision == "swarm"
     assert result.received["swarm"] >= SIZE
-    (before,) = before_it_counts
-    assert not any(before[:HEAD])
-    assert before[HEAD:] == data[HEAD:]
+    begins_last(before_it_counts, data)
     seed.swarm.close()
     last.fetch(image_of(data, others=[agent]), herd=TOGETHER)
     assert last.path.read_bytes() == data

@@ -18,6 +18,7 @@ from tests.download.test_device import (  # noqa: F401 - fixtures
     HEAD,
     all_begin_at_once,
     before_it_counts,
+    begins_last,
     device,
     for_devices,
     loops,
@@ -63,9 +64,7 @@ def test_others_bring_all_of_it(
     assert on(agent.path) == data
     assert result.decision == "swarm"
     assert result.received["swarm"] >= SIZE
-    (before,) = before_it_counts
-    assert not any(before[:HEAD])
-    assert before[HEAD:] == data[HEAD:]
+    begins_last(before_it_counts, data)
     seed.swarm.close()
     last.fetch(image_of(data, others=[agent]), herd=TOGETHER)
     assert last.error is None

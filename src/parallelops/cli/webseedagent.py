@@ -18,6 +18,7 @@ from pathlib import Path
 from parallelops.download.swarm import Swarm
 from parallelops.download.torrent import Torrent
 from parallelops.errors import ParallelopsError, SwarmError
+from parallelops.landing import Digest
 from parallelops.runtime import ThreadRuntime
 
 __all__ = ["main"]
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> None:
     """Have the image, and share it."""
     url, torrent, digest, folder, listen = arguments
     path, runtime = Path(folder) / "image", ThreadRuntime()
+    wanted = Digest.parse(digest)
     path.parent.mkdir()
     with Swarm(listen) as swarm:
         began = runtime.monotonic()
@@ -41,11 +43,8 @@ def main(arguments: list[str]) -> None:
                 raise SwarmError(view.error)
             member.wait(_LOOK)
         member.flush(_FLUSH)
-        algorithm, _, wanted = digest.partition(":")
         with path.open("rb") as file:
-            made = hashlib.file_digest(file, algorithm).hexdigest()
-        if made != wanted:
-            raise SwarmError("the image is not what it has to be")
+            wanted.check(hashlib.file_digest(file, wanted.new_hash))
         seconds = round(runtime.monotonic() - began, 3)
         print(json.dumps({"seconds": seconds}), flush=True)
         sys.stdin.read()

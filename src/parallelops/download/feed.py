@@ -197,7 +197,7 @@ class Feed:
         most = max(_MOST_UNCHECKED // self._torrent.piece_size, 2)
         while len(self._unchecked) > most and not self._stopping:
             self._runtime.sleep(_TICK)
-            # An executor may run this where else the look would be taken.
+            # An executor may run this in the thread that else would look.
             self._check(self._member.view().have)
 
     def _fail(self, reason: str) -> None:

@@ -277,14 +277,14 @@ class Landing:
         except FileNotFoundError:
             self._begin_anew(self._state)
             return
-        marks = self._read(_MARKS)
+        marks, status = self._read(_MARKS), os.fstat(self.file)
         self.blocks = Blocks(self.size)
         if (
             len(marks) == len(self.blocks.marks)
             and not marks.strip(b"\0\1")
-            and os.fstat(self.file).st_size == self.size
+            and status.st_size == self.size
             # Else it is what has the name, since who shared it was killed.
-            and os.fstat(self.file).st_nlink == 1
+            and status.st_nlink == 1
         ):
             self.blocks = Blocks(self.size, marks)
             self._marks = os.open(_MARKS, _FILE, dir_fd=self._folder)
