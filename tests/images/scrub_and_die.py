@@ -4,10 +4,14 @@ Arguments: the catalogue, the root of the store, the kind of executor, the
 point to die at, as "event number", and the seconds that its clock is ahead,
 so that the claims of one that was killed before are over. Each event is told
 on standard output as well, so that somebody else can kill it there.
+
+Where there are workers, the second half of the deletes waits for the first to
+be recorded, or a fast store would leave one batch, and no second of anything.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import signal
@@ -18,30 +22,37 @@ import time
 from parallelops import load_executor, prepare_process
 from parallelops.images import FileStore, Scrubber, SQLiteCatalog
 
+HALF = 12  # of the deletes
+
 
 class Death:
     """Counts events, and dies at the one that was chosen."""
 
     def __init__(self, event, number):
-        self.event = event
-        self.left = int(number)
+        self.point = event, int(number)
+        self.seen = collections.Counter()
         self.lock = threading.Lock()
 
     def comes(self, event):
-        """Here is an event; nobody has another one meanwhile."""
+        """Here is an event; nobody has another one meanwhile.
+
+        Returns its number, from 1, among those of its name.
+        """
         with self.lock:
             os.write(1, b".")
-            if event == self.event:
-                self.left -= 1
-                if not self.left:
-                    os.kill(os.getpid(), signal.SIGKILL)
+            self.seen[event] += 1
+            if (event, self.seen[event]) == self.point:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return self.seen[event]
 
 
 class Store(FileStore):
     """Tells of what is done to it."""
 
     def delete(self, url):
-        death.comes("before-delete")
+        number = death.comes("before-delete")
+        if number > HALF:
+            recorded.wait()
         super().delete(url)
         death.comes("after-delete")
 
@@ -60,7 +71,9 @@ class Catalog(SQLiteCatalog):
 
     def settle(self, images, **others):
         with self.told("settle"):
-            return super().settle(images, **others)
+            settled = super().settle(images, **others)
+        recorded.set()
+        return settled
 
     @contextlib.contextmanager
     def told(self, what):
@@ -83,6 +96,9 @@ if __name__ == "__main__":
         Catalog(path) as catalog,
         load_executor(kind, max_workers=4) as executor,
     ):
+        recorded = executor.runtime.event()
+        if not executor.traits.parallel:
+            recorded.set()
         executor.runtime.time = lambda: time.time() + float(ahead)
         report = Scrubber(
             executor, catalog=catalog, store=Store(root), batch_size=4
