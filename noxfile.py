@@ -30,19 +30,10 @@ FULL, FEW = "500", "20"
 # And how many the session explore runs in all, for hours.
 MANY = "2000000"
 
-# The programs that the session services needs, and the packages of Debian's
-# that have them.
-PROGRAMS = {
-    "memcached": "memcached",
-    "nginx": "nginx",
-    "opentracker": "opentracker",
-    "varnishd": "varnish",
-}
-
-# Files of tests run side by side, one more than there are cores: many wait
-# for processes. They begin in their order, or the longest tests would be last.
+# Files of tests run side by side, more than there are cores: many wait for
+# processes. They begin in their order, or the longest tests would be last.
 TOGETHER = (
-    *("-n", str(1 + (os.cpu_count() or 1))),
+    *("-n", str(2 + (os.cpu_count() or 1))),
     *("--dist", "loadfile", "--no-loadscope-reorder"),
 )
 
@@ -119,6 +110,30 @@ def docs(session: nox.Session) -> None:
     )
 
 
+@nox.session
+def services(session: nox.Session) -> None:
+    """Test with the real services of others: Swift, Ironic's agent, caches.
+
+    What needs a program that is not here is skipped: ``.ci/packages`` has
+    Debian's names of them. After ``-- bench`` it runs the benchmark of
+    scrubbing a Swift that has limits.
+    """
+    session.install(
+        *(".[glance,ironic]", "oslotest"),
+        *(*group("test"), *group("services")),
+    )
+    if session.posargs[:1] == ["bench"]:
+        script = "benchmarks/bench_swift.py"
+        session.run("python", "-W", "ignore", script, *session.posargs[1:])
+        return
+    session.run(
+        *("pytest", *TOGETHER),
+        *("tests/services", "tests/integrations/ironic"),
+        "tests/containers/test_coordination.py",
+        *session.posargs,
+    )
+
+
 @nox.session(default=False)
 def glance(session: nox.Session) -> None:
     """Test with a real Glance, and the database servers that are here.
@@ -136,34 +151,6 @@ def glance(session: nox.Session) -> None:
         "tests/integrations/glance",
         *session.posargs,
     )
-
-
-@nox.session(default=False)
-def ironic(session: nox.Session) -> None:
-    """Test with Ironic's agent; with a loop device too, if root."""
-    session.install(".[ironic]", "oslotest", *group("test"))
-    session.run("pytest", "tests/integrations/ironic", *session.posargs)
-
-
-@nox.session(default=False)
-def services(session: nox.Session) -> None:
-    """Test with real servers of others: Swift, opentracker and caches.
-
-    Packages of Debian's that are missing are installed, if root runs it;
-    otherwise what needs them is skipped. After ``-- bench`` it runs the
-    benchmark of scrubbing a Swift that has limits.
-    """
-    packages = [PROGRAMS[name] for name in PROGRAMS if not shutil.which(name)]
-    if packages and os.geteuid() == 0 and shutil.which("apt-get"):
-        apt = ("apt-get", "install", "--yes", "--no-install-recommends")
-        session.run("apt-get", "update", external=True)
-        session.run(*apt, *packages, external=True)
-    session.install(".[glance]", *group("test"), *group("services"))
-    if session.posargs[:1] == ["bench"]:
-        script = "benchmarks/bench_swift.py"
-        session.run("python", "-W", "ignore", script, *session.posargs[1:])
-        return
-    session.run("pytest", "tests/services", *session.posargs)
 
 
 @nox.session(default=False)

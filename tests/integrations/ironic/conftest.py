@@ -10,7 +10,7 @@ from parallelops.download import Downloader, Swarm
 
 missing = any_missing("ironic_python_agent")
 
-# Without the agent there is nothing to collect: the session "ironic" has it.
+# Without the agent there is nothing to collect: the session "services" has it.
 collect_ignore_glob = ["test_*.py"] if missing else []
 if not missing:
     with may_warn():
