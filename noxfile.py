@@ -129,7 +129,6 @@ def services(session: nox.Session) -> None:
     session.run(
         *("pytest", *TOGETHER),
         *("tests/services", "tests/integrations/ironic"),
-        "tests/containers/test_coordination.py",
         *session.posargs,
     )
 
