@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from random import Random
 
-__all__ = ["SETTINGS", "TICK", "new_id", "rack_tag"]
+__all__ = ["SETTINGS", "TICK", "new_id", "rack_tag", "socket_buffer"]
 
 TICK = 100
 """Milliseconds from one look at what has happened to the next."""
@@ -34,9 +35,8 @@ SETTINGS: dict[str, bool | int | str] = {
     # the messages would be that.
     "send_redundant_have": False,
     # What waits to be sent on a slow line holds up the requests behind it, and
-    # the news of what is here. So little waits in the system, and a tenth of
-    # a second's data before it.
-    "send_socket_buffer_size": 64 << 10,
+    # the news of what is here. So little waits in the system (see
+    # socket_buffer), and a tenth of a second's data before it.
     "send_buffer_watermark": 512 << 10,
     "send_buffer_watermark_factor": 10,
     # What is asked of one is asked of nobody else: seconds of it would be
@@ -65,6 +65,25 @@ SETTINGS: dict[str, bool | int | str] = {
     "user_agent": "parallelops",
 }
 """Of libtorrent's settings, those that are not its defaults."""
+
+_SOCKET_BUFFER = 32 << 10
+# A packet has 64 KiB there. With room for only one, each would wait until the
+# one before it is acknowledged: 24 MB/s in the place of 500.
+_LOOPBACK_BUFFER = 64 << 10
+
+
+def socket_buffer(host: str) -> int:
+    """Bytes that the system holds of what goes to one peer.
+
+    Args:
+        host: where to listen.
+    """
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return _LOOPBACK_BUFFER  # the name of a device: any
+    anything = address.is_loopback or address.is_unspecified
+    return _LOOPBACK_BUFFER if anything else _SOCKET_BUFFER
 
 
 def new_id(rack: str | None, chance: Random) -> bytes:

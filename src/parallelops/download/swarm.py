@@ -12,7 +12,12 @@ import ipaddress
 from typing import TYPE_CHECKING, Any, Self
 
 from parallelops.download.member import Member, SeedLimits, free_memory
-from parallelops.download.session import SETTINGS, TICK, new_id
+from parallelops.download.session import (
+    SETTINGS,
+    TICK,
+    new_id,
+    socket_buffer,
+)
 from parallelops.download.tls import DH_PARAMETERS
 from parallelops.errors import MissingDependency, SwarmError
 from parallelops.redact import redact_text
@@ -122,6 +127,9 @@ class Swarm:
         wanted = self._lt.session_params()
         wanted.settings = {
             **SETTINGS,
+            "send_socket_buffer_size": socket_buffer(
+                listen.rpartition(":")[0]
+            ),
             # Else the system would choose one each time.
             "outgoing_interfaces": ip or "",
             # The letter has it take nothing but TLS.
