@@ -6,7 +6,8 @@ so that the claims of one that was killed before are over. Each event is told
 on standard output as well, so that somebody else can kill it there.
 
 Where there are workers, the second half of the deletes waits for the first to
-be recorded, or a fast store would leave one batch, and no second of anything.
+be recorded: with a sync that is slower than all deletes there would be one
+batch, and no second of anything.
 """
 
 from __future__ import annotations
