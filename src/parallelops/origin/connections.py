@@ -31,6 +31,9 @@ class _Reader(io.RawIOBase):
     as a host begins its answer anew, or a line of it does not end.
     """
 
+    # An interrupt may come before there is one.
+    _raw: io.RawIOBase | None = None
+
     def __init__(self, sock: socket.socket, late: Callable[[], bool]) -> None:
         self._raw = sock.makefile("rb", buffering=0)
         self._late = late
@@ -41,23 +44,25 @@ class _Reader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int | None:
         if self._late():
             raise TimeoutError("it takes too long")
-        return self._raw.readinto(buffer)
+        return None if self._raw is None else self._raw.readinto(buffer)
 
     def close(self) -> None:
-        self._raw.close()
+        if self._raw is not None:
+            self._raw.close()
         super().close()
 
 
 class _Response(http.client.HTTPResponse):
-    # One whose making was interrupted would make a noise when it goes.
+    # One whose making was interrupted would make a noise when it goes: it
+    # wants a file, and one that is open.
     fp: Any = None
 
     def __init__(
         self, sock: socket.socket, *, late: Callable[[], bool], **options: Any
     ) -> None:
         super().__init__(sock, **options)
-        self.fp.close()
-        self.fp = io.BufferedReader(_Reader(sock, late))
+        theirs, self.fp = self.fp, io.BufferedReader(_Reader(sock, late))
+        theirs.close()
 
 
 class Connection(http.client.HTTPConnection):
