@@ -9,6 +9,7 @@ from tests.images.scrubs import (
     LIMIT,
     Faults,
     Scrubber,
+    Unsynced,
     check_books,
     failing,
     outcomes,
@@ -48,7 +49,7 @@ def test_an_interrupt_in_the_caller_ends_the_run(place, executor):
         if progress.done < 60:
             raise KeyboardInterrupt
 
-    store = Faults(place.store)
+    store = Unsynced(place.store)
     with pytest.raises(KeyboardInterrupt):
         Scrubber(
             executor,

@@ -11,6 +11,7 @@ from tests.images.scrubs import (
     LIMIT,
     Faults,
     Scrubber,
+    Unsynced,
     check_books,
     failing,
     outcomes,
@@ -284,8 +285,8 @@ def test_a_sync_that_hangs_gives_the_store_up(place):
         report = Scrubber(
             executor,
             catalog=place.catalog,
-            store={"bad": bad, "good": place.store},
-            delete_timeout=0.05,
+            store={"bad": bad, "good": Unsynced(place.store)},
+            delete_timeout=0.5,
             batch_size=1,
         ).run_once()
     release.set()

@@ -14,12 +14,14 @@ from tests.images.scrubs import (
     failing,
     outcomes,
 )
+from tests.polling import until
 
 from parallelops.errors import (
     CatalogError,
     StoreError,
 )
 from parallelops.images import Outcome
+from parallelops.images.recorder import Recorder
 
 # -- recording
 
@@ -134,6 +136,49 @@ def test_a_location_is_recorded_before_its_image_is_done(place, pool):
         catalog=place.catalog,
         store=Faults(place.store, i_1=wait),
         batch_seconds=0.01,
+        progress=progress,
+    ).run_once()
+    assert report.ok, report.summary()
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_what_a_slow_sync_has_made_durable_is_recorded(
+    place, pool, monkeypatch, other
+):
+    """Once it ends, though its batch was over before, and nothing more comes:
+    the last delete of all waits for that."""
+    clock, steps, recorded = pool(2), itertools.count(), threading.Event()
+    step = Recorder.step
+
+    def counted(recorder):
+        next(steps)
+        return step(recorder)
+
+    class Slow(Faults):
+        def sync(self):
+            # It takes until the recorder has looked at a batch that is over.
+            clock.runtime.ahead += 10.0
+            first = next(steps)
+            until(lambda: next(steps) > first + 20)
+            super().sync()
+
+    def wait():
+        assert recorded.wait(LIMIT), "not recorded"
+
+    def progress(progress):
+        if place.statuses("i")[0] == "deleted":
+            recorded.set()
+
+    monkeypatch.setattr(Recorder, "step", counted)
+    place.add("i", 2, store="slow")
+    if other:
+        place.add("j", store="fast")
+    report = Scrubber(
+        clock,
+        catalog=place.catalog,
+        store={"slow": Slow(place.store, i_1=wait), "fast": place.store},
+        policy={},
+        batch_seconds=0.05,
         progress=progress,
     ).run_once()
     assert report.ok, report.summary()

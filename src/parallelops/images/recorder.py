@@ -243,7 +243,7 @@ class Recorder:
             if self._open[image_id] == here[image_id]
         }
         if not ready and not release:
-            self._began = None
+            self._begin_next()
             return
         # What nobody claimed is only reported.
         claimed = {entry.image.id: entry.image for entry in ready} | release
@@ -270,7 +270,7 @@ class Recorder:
             },
         )
         self._ready = []
-        self._began = None
+        self._begin_next()
         self._open.subtract(here)
         for image_id in release:
             del self._done[image_id], self._open[image_id]
@@ -282,6 +282,10 @@ class Recorder:
         self.images += sorted(settled.images)
         self.done += len(release)
         self._tell(results)
+
+    def _begin_next(self) -> None:
+        """The next batch has what is being synced, if anything is."""
+        self._began = self._runtime.monotonic() if self._syncs else None
 
 
 def _checked(result: LocationResult, settled: Settled) -> LocationResult:
