@@ -126,7 +126,7 @@ class Conductors:
 
     def owners(self):
         """How many partitions each of them has."""
-        with SQLiteJournal(self.path) as journal:
+        with SQLiteJournal(self.path, busy_timeout=LONG) as journal:
             return collections.Counter(
                 lease.owner for lease in journal.leases() if lease.owner
             )
@@ -135,7 +135,7 @@ class Conductors:
         return [w[1] for w in self.log.lines() if w[0] == "effect"]
 
     def entries(self):
-        with SQLiteJournal(self.path) as journal:
+        with SQLiteJournal(self.path, busy_timeout=LONG) as journal:
             return {entry.id: entry for entry in journal.entries()}
 
     def done(self):
