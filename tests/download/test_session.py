@@ -40,7 +40,7 @@ def own():
 )
 def test_little_waits_but_a_packet_of_the_loopback(host, size):
     """With less than that, each waits until another is acknowledged."""
-    assert socket_buffer(host) == size
+    assert socket_buffer(f"{host}:6881") == size
 
 
 def test_a_swarm_does_as_its_address_says(own):

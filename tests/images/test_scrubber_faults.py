@@ -11,7 +11,6 @@ from tests.images.scrubs import (
     LIMIT,
     Faults,
     Scrubber,
-    Unsynced,
     check_books,
     failing,
     outcomes,
@@ -285,7 +284,7 @@ def test_a_sync_that_hangs_gives_the_store_up(place):
         report = Scrubber(
             executor,
             catalog=place.catalog,
-            store={"bad": bad, "good": Unsynced(place.store)},
+            store={"bad": bad, "good": place.store},
             delete_timeout=0.5,
             batch_size=1,
         ).run_once()

@@ -136,10 +136,10 @@ def test_agents_behind_a_cache_have_the_origin_send_the_image_once(
         port = cached(origin.server.server_port)
         url = f"http://127.0.0.1:{port}/image"
         assert fetch_all(url, data, tmp_path) == []
-        asked, sent = [begin for begin, _ in origin.log], origin.sent
+        ranges, sent = [asked for asked, _ in origin.log], origin.sent
     # An nginx asks for all of the last part, whatever the image has of it.
-    begins = collections.Counter(each.partition("-")[0] for each in asked)
-    assert begins == {f"bytes={EXTENT * n}": 1 for n in range(EXTENTS)}, asked
+    begins = collections.Counter(each.partition("-")[0] for each in ranges)
+    assert begins == {f"bytes={EXTENT * n}": 1 for n in range(EXTENTS)}, ranges
     assert sent == SIZE
 
 

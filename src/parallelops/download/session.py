@@ -72,18 +72,18 @@ _SOCKET_BUFFER = 32 << 10
 _LOOPBACK_BUFFER = 64 << 10
 
 
-def socket_buffer(host: str) -> int:
+def socket_buffer(listen: str) -> int:
     """Bytes that the system holds of what goes to one peer.
 
     Args:
-        host: where to listen.
+        listen: address and port.
     """
     try:
-        address = ipaddress.ip_address(host.strip("[]"))
+        address = ipaddress.ip_address(listen.rpartition(":")[0].strip("[]"))
     except ValueError:
         return _LOOPBACK_BUFFER  # the name of a device: any
-    anything = address.is_loopback or address.is_unspecified
-    return _LOOPBACK_BUFFER if anything else _SOCKET_BUFFER
+    by_loopback = address.is_loopback or address.is_unspecified
+    return _LOOPBACK_BUFFER if by_loopback else _SOCKET_BUFFER
 
 
 def new_id(rack: str | None, chance: Random) -> bytes:

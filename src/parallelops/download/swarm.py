@@ -127,9 +127,7 @@ class Swarm:
         wanted = self._lt.session_params()
         wanted.settings = {
             **SETTINGS,
-            "send_socket_buffer_size": socket_buffer(
-                listen.rpartition(":")[0]
-            ),
+            "send_socket_buffer_size": socket_buffer(listen),
             # Else the system would choose one each time.
             "outgoing_interfaces": ip or "",
             # The letter has it take nothing but TLS.
